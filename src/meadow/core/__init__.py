@@ -1,0 +1,1 @@
+"""The nouns: seven abstract classes, two records, no algorithms."""

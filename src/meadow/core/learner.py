@@ -1,0 +1,38 @@
+"""Learner: something that improves an agent."""
+
+import abc
+from typing import Generic, TypeVar
+
+import equinox as eqx
+from jaxtyping import Array, Float, Key, PyTree
+
+from meadow.core.agent import AbstractAgent
+from meadow.core.trajectory import Trajectory
+
+State = TypeVar("State", bound=PyTree)
+
+
+class AbstractLearner(eqx.Module, Generic[State]):
+    """Turns experience into a better agent.
+
+    The definition holds hyper-parameters only; parameters, optimiser and counters live in the
+    state, a pytree of arrays.
+    """
+
+    @abc.abstractmethod
+    def init(self, *, key: Key[Array, ""]) -> State:
+        """Fresh parameters."""
+
+    @abc.abstractmethod
+    def update(
+        self, state: State, trajectory: Trajectory, *, key: Key[Array, ""]
+    ) -> tuple[State, dict[str, Float[Array, ""]]]:
+        """Learn from a batch of experience: the next state and scalar metrics."""
+
+    @abc.abstractmethod
+    def agent(self, state: State) -> AbstractAgent:
+        """The agent as it is now; a view of the state, cheap to make."""
+
+    @abc.abstractmethod
+    def score(self, state: State, trajectory: Trajectory) -> Float[Array, "batch"]:
+        """How much there is to learn in each column: what a curriculum may rank tasks by."""

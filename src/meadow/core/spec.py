@@ -1,0 +1,53 @@
+"""Specs: what an action may be, said before there is one."""
+
+import equinox as eqx
+import jax.numpy as jnp
+import jax.random as jr
+from jaxtyping import Array, Bool, Float, Int, Key
+
+from meadow.core.errors import SpecError
+
+
+class Discrete(eqx.Module):
+    """One of `num` choices, numbered from 0."""
+
+    num: int = eqx.field(static=True)
+
+    def __check_init__(self) -> None:
+        if self.num < 1:
+            raise SpecError(f"`Discrete` needs at least one choice, got num={self.num}.")
+
+    def sample(self, *, key: Key[Array, ""]) -> Int[Array, ""]:
+        """A uniform choice."""
+        return jr.randint(key, (), 0, self.num)
+
+    def contains(self, value: Array) -> Bool[Array, ""]:
+        """Whether `value` is one of the choices."""
+        return (value >= 0) & (value < self.num) & jnp.issubdtype(value.dtype, jnp.integer)
+
+
+class Box(eqx.Module):
+    """An array of fixed shape with every entry in [low, high]."""
+
+    shape: tuple[int, ...] = eqx.field(static=True)
+    low: float = eqx.field(static=True)
+    high: float = eqx.field(static=True)
+
+    def __check_init__(self) -> None:
+        if not self.low <= self.high:
+            raise SpecError(f"`Box` needs low <= high, got low={self.low}, high={self.high}.")
+
+    def sample(self, *, key: Key[Array, ""]) -> Float[Array, "..."]:
+        """Uniform in the box."""
+        return jr.uniform(key, self.shape, minval=self.low, maxval=self.high)
+
+    def contains(self, value: Array) -> Bool[Array, ""]:
+        """Whether `value` has the right shape and lies in the box."""
+        if jnp.shape(value) != self.shape:
+            return jnp.array(False)
+        return jnp.all((value >= self.low) & (value <= self.high))
+
+
+ActionSpec = Discrete | Box
+
+

@@ -1,0 +1,293 @@
+"""XLand: a grid world whose rules and goal are hidden.
+
+**observation** a dict. `view`: bytes `[view, view]`, the agent at the bottom centre looking up,
+  walls do not hide, outside the map is EMPTY. On request also `direction`, `pocket`, `step`,
+  and `goal` and `rules` (what is otherwise hidden).
+**actions** move, turn right, turn left, pick up, put down, toggle (0 to 5).
+**reward** `1 - 0.9 * step / max_steps` when the goal is reached, else 0.
+**ends** terminates at the goal, truncates after `max_steps`.
+**hidden** the goal and the rules; where the view does not reach.
+**task** a `GridTask`. Each reset draws doors, places of the objects, the agent's place and facing.
+**reference** Nikulin et al., XLand-MiniGrid: Scalable Meta-RL Environments in JAX, 2023. Same
+  transitions; our random stream. Beyond the outermost wall (reached only by rules about walls)
+  cells read EMPTY, where theirs wrap round.
+"""
+
+import dataclasses
+from typing import NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+from jax.custom_batching import custom_vmap
+from jaxtyping import Array, Bool, Int, Key, PyTree, UInt8
+
+from meadow.core.environment import AbstractEnvironment
+from meadow.core.errors import TaskError, UnknownNameError
+from meadow.core.spec import Discrete
+from meadow.core.timestep import TimeStep, restart, transition
+from meadow.envs.xland import near as nearby
+from meadow.envs.xland.board import Board, board
+from meadow.envs.xland.near import Near, Rule
+from meadow.tasks import kinds
+from meadow.tasks.grid import GridTask
+from meadow.tasks.tiles import COLOURS, EMPTY, pack
+
+ACTIONS = ("move", "turn right", "turn left", "pick up", "put down", "toggle")
+EXTRAS = ("direction", "pocket", "step", "goal", "rules")
+_DOOR_COLOURS = 6  # red to grey
+
+
+class State(eqx.Module):
+    """A moment of an episode; positions are indices into the flat board.
+
+    Attributes:
+        grid: the flat board; the agent is not drawn in it.
+        position, direction: the agent's; 0 up, 1 right, 2 down, 3 left.
+        pocket: the tile it holds, EMPTY when nothing.
+        step: steps since the reset.
+    """
+
+    grid: UInt8[Array, "*batch size"]
+    position: Int[Array, "*batch"]
+    direction: Int[Array, "*batch"]
+    pocket: UInt8[Array, "*batch"]
+    step: Int[Array, "*batch"]
+
+
+class Fired(NamedTuple):
+    """What a step set off: which rules, and whether the goal."""
+
+    rules: Bool[Array, "num_rules *batch"]
+    goal: Bool[Array, "*batch"]
+
+
+class XLand(AbstractEnvironment[GridTask, State]):
+    """The grid world.
+
+    Args:
+        layout: R1, R2, R4, R6 or R9 (`meadow.tasks.layouts`).
+        height, width: of the map, walls included.
+        view_size: odd; cells the agent sees ahead and across.
+        max_steps: the time limit; `3 * height * width` when None.
+        observe: what the agent sees besides the view, out of `EXTRAS`.
+
+    Raises:
+        UnknownNameError: no such layout or observation.
+        TaskError: the size cannot hold the layout, or the view size is even.
+    """
+
+    layout: str = eqx.field(static=True, default="R1")
+    height: int = eqx.field(static=True, default=9)
+    width: int = eqx.field(static=True, default=9)
+    view_size: int = eqx.field(static=True, default=5)
+    max_steps: int | None = eqx.field(static=True, default=None)
+    observe: tuple[str, ...] = eqx.field(static=True, default=())
+
+    def __check_init__(self) -> None:
+        if self.view_size < 1 or self.view_size % 2 == 0:
+            raise TaskError(
+                f"`view_size` must be odd, so that the agent stands in the middle of the bottom "
+                f"row; got {self.view_size}."
+            )
+        if self.max_steps is not None and self.max_steps < 1:
+            raise TaskError(f"`max_steps` must be at least 1, got {self.max_steps}.")
+        for name in self.observe:
+            if name not in EXTRAS:
+                raise UnknownNameError("observation", name, EXTRAS)
+        self.board  # noqa: B018  a layout that cannot be built fails here, not in a step
+
+    @property
+    def board(self) -> Board:
+        """The constant tables of this map."""
+        return board(self.layout, self.height, self.width, self.view_size)
+
+    @property
+    def time_limit(self) -> int:
+        """Steps after which an episode is truncated."""
+        return self.max_steps or 3 * self.height * self.width
+
+    @property
+    def action_spec(self) -> Discrete:
+        """Six actions, in the order of `ACTIONS`."""
+        return Discrete(len(ACTIONS))
+
+    def reset(self, task: GridTask, *, key: Key[Array, ""]) -> tuple[State, TimeStep]:
+        """Draw doors, place the objects and the agent on distinct floor cells.
+
+        Raises:
+            TaskError: more objects than the floor has cells (while tracing).
+        """
+        key_doors, key_colours, key_cells, key_direction = jr.split(key, 4)
+        grid = jnp.asarray(self.board.base)
+        grid = grid.at[self._doors(key_doors)].set(self._door_tiles(key_colours))
+        cells = self._free_cells(task.objects.shape[0] + 1, key_cells)
+        objects = jnp.where(task.objects == EMPTY, grid[cells[:-1]], task.objects)
+        state = State(
+            grid=grid.at[cells[:-1]].set(objects, unique_indices=True),
+            position=cells[-1],
+            direction=jr.randint(key_direction, (), 0, 4),
+            pocket=jnp.uint8(EMPTY),
+            step=jnp.int32(0),
+        )
+        return state, restart(self._observe(state, task))
+
+    def step(
+        self, state: State, task: GridTask, action: Int[Array, ""], *, key: Key[Array, ""]
+    ) -> tuple[State, TimeStep]:
+        """Act, let the rules work, test the goal; deterministic, `key` is not used."""
+        del key
+        return self._batchable(state, task, action)
+
+    def fired(self, state: State, task: GridTask, action: Int[Array, ""]) -> Fired:
+        """What `step` would set off: for pictures and for people, not for agents."""
+        return _advance(self.board, state, task, action, jnp.int32(0))[1]
+
+    def _batchable(
+        self, state: State, task: GridTask, action: Int[Array, ""]
+    ) -> tuple[State, TimeStep]:
+        """One step, with its own answer to `vmap`: the same function with the batch laid last.
+
+        Rules and neighbours want the environments side by side (one vector instruction for many
+        of them), the map wants them apart (one environment's cells together): several times
+        faster than what `vmap` would derive, and equal to it.
+        """
+
+        @custom_vmap
+        def step(
+            state: State, task: GridTask, action: Int[Array, ""]
+        ) -> tuple[State, TimeStep]:
+            return self._finish(*_advance(self.board, state, task, action, jnp.int32(0)), task)
+
+        @step.def_vmap
+        def batched(num: int, batched: list, *args: PyTree) -> tuple:
+            spread = lambda x, is_batched: x if is_batched else jnp.broadcast_to(x, (num, *x.shape))
+            state, task, action = jax.tree.map(spread, args, tuple(batched))
+            origin = jnp.arange(num, dtype=jnp.int32) * self.board.size
+            result = self._finish(*_advance(self.board, state, task, action, origin), task)
+            return result, jax.tree.map(lambda _: True, result)
+
+        return step(state, task, action)
+
+    def _finish(self, state: State, fired: Fired, task: GridTask) -> tuple[State, TimeStep]:
+        truncated = state.step == self.time_limit
+        reward = 1.0 - 0.9 * (state.step / self.time_limit)
+        timestep = transition(
+            jnp.where(fired.goal, reward, 0.0),
+            self._observe(state, task),
+            terminated=fired.goal,
+            truncated=truncated,
+        )
+        return state, timestep
+
+    def _observe(self, state: State, task: GridTask) -> dict[str, Array]:
+        flat, origin = _flat(state.grid)
+        cells = (origin + state.position)[..., None] + jnp.asarray(self.board.view)[state.direction]
+        shape = (*state.position.shape, self.view_size, self.view_size)
+        seen = {"view": flat.at[cells].get(mode="promise_in_bounds").reshape(shape)}
+        every = {
+            "direction": state.direction,
+            "pocket": state.pocket,
+            "step": state.step,
+            "goal": task.goal,
+            "rules": task.rules,
+        }
+        return seen | {name: every[name] for name in self.observe}
+
+    def _doors(self, key: Key[Array, ""]) -> Int[Array, "num_doors"]:
+        doors = jnp.asarray(self.board.doors)
+        choice = jr.randint(key, (doors.shape[0],), 0, doors.shape[1])
+        return jnp.take_along_axis(doors, choice[:, None], axis=1)[:, 0]
+
+    def _door_tiles(self, key: Key[Array, ""]) -> UInt8[Array, "num_doors"]:
+        colour = jr.randint(key, (self.board.doors.shape[0],), 0, _DOOR_COLOURS)
+        return (pack("closed door", COLOURS[1]) + colour).astype(jnp.uint8)
+
+    def _free_cells(self, num: int, key: Key[Array, ""]) -> Int[Array, "num"]:
+        """Distinct floor cells, uniformly."""
+        floor = self.board.floor
+        if num > len(floor):
+            raise TaskError(
+                f"The task places {num - 1} objects and the agent, but layout {self.layout} of "
+                f"{self.height}x{self.width} has {len(floor)} free cells. Use a larger map or "
+                "fewer objects."
+            )
+        _, chosen = jax.lax.top_k(jr.uniform(key, (len(floor),)), num)
+        return jnp.asarray(floor)[chosen]
+
+
+def _advance(
+    board: Board, state: State, task: GridTask, action: Array, origin: Array
+) -> tuple[State, Fired]:
+    """Read what is near, act, apply rules, write back, test the goal.
+
+    Args:
+        origin: where each environment's board begins once all boards are laid end to end: 0 for
+            one, `[batch]` for a batch.
+    """
+    flat, ahead = state.grid.reshape(-1), jnp.asarray(board.ahead)
+    around = ahead.reshape(4, *(1,) * origin.ndim)
+    here = origin + state.position
+    front = here + ahead[state.direction]
+    read = lambda cells: flat.at[cells].get(mode="promise_in_bounds")
+    near = Near(read(here + around), read(front + around), state.pocket, state.direction)
+
+    near, moved = nearby.act(near, action)
+    rules = Rule(*jnp.moveaxis(task.rules, (-1, -2), (0, 1)))
+    near, fired = nearby.apply_rules(near, rules, action)
+
+    here, beyond = jnp.where(moved, front, here), front
+    grid = _write(flat, near, here, beyond, moved, fired, board)
+    state = State(
+        grid=grid.reshape(state.grid.shape),
+        position=here - origin,
+        direction=near.direction,
+        pocket=near.pocket,
+        step=state.step + 1,
+    )
+    return state, Fired(fired, _achieved(board, grid, near, task, action, here, origin))
+
+
+def _write(
+    flat: Array, near: Near, here: Array, beyond: Array, moved: Array, fired: Array, board: Board
+) -> Array:
+    """Write back what may have changed: one cell after an action, eight where a rule fired.
+
+    After a move both rings are the same one, written twice alike.
+    """
+    ahead = jnp.asarray(board.ahead)
+    around = ahead.reshape(4, *(1,) * here.ndim)
+
+    def all_cells(flat: Array) -> Array:
+        cells = jnp.concatenate([here + around, beyond + around])
+        values = jnp.concatenate([near.ring, jnp.where(moved, near.ring, near.beyond)])
+        return flat.at[cells].set(values, mode="promise_in_bounds")
+
+    def front_only(flat: Array) -> Array:
+        cell = here + ahead[near.direction]
+        return flat.at[cell].set(near.front, mode="promise_in_bounds")
+
+    return jax.lax.cond(fired.any(), all_cells, front_only, flat)
+
+
+def _achieved(
+    board: Board, flat: Array, near: Near, task: GridTask, action: Array, here: Array, origin: Array
+) -> Array:
+    """Whether the goal was reached by this step."""
+    kind, a, b, y, x = jnp.moveaxis(task.goal, -1, 0)
+    cell = (y.astype(jnp.int32) + board.margin) * board.stride + x + board.margin
+    there = flat.at[origin + cell].get(mode="clip")
+    places = (
+        ((kind == kinds.ON_TILE) & (action == nearby.MOVE) & (near.under == a))
+        | ((kind == kinds.TILE_AT) & (there == a))
+        | ((kind == kinds.AGENT_AT) & (here == origin + cell))
+    )
+    return places | nearby.fires(near, Rule(kind, a, b, b), action)
+
+
+def _flat(grid: Array) -> tuple[Array, Array]:
+    """All boards laid end to end, and where each begins."""
+    if grid.ndim == 1:
+        return grid, jnp.int32(0)
+    return grid.reshape(-1), jnp.arange(grid.shape[0], dtype=jnp.int32) * grid.shape[1]

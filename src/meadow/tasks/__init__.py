@@ -1,0 +1,1 @@
+"""Problems as data: tiles, rules, goals, layouts, task trees, held-out splits."""
