@@ -1,0 +1,1 @@
+"""One algorithm per file: a learner and the agent it makes."""

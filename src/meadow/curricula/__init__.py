@@ -1,0 +1,1 @@
+"""One way of choosing tasks per file."""

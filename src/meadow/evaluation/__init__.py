@@ -1,0 +1,1 @@
+"""Agents judged on tasks they never chose."""

@@ -1,0 +1,1 @@
+"""Bodies, heads and memories: what agents are built from."""

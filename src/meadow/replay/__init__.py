@@ -1,0 +1,1 @@
+"""Experience kept in memory."""

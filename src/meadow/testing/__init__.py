@@ -1,0 +1,1 @@
+"""The examiner: checks for every noun, and probe environments of rising difficulty."""
