@@ -1,0 +1,158 @@
+"""Life: a batch of agents, each somewhere in a trial of a task; what persists between chunks.
+
+A trial is a number of episodes of one task with memory kept, or a number of steps. Episodes within
+it are reset here, and only here. Few lives finish at any one step, so only those are reset: they
+are gathered, `chunk` at a time, while the others wait for nothing.
+"""
+
+from typing import cast
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+from jaxtyping import Array, Bool, Int, Key, PyTree
+
+from meadow.core.agent import AbstractAgent
+from meadow.core.environment import AbstractEnvironment
+from meadow.core.errors import SpecError
+from meadow.core.timestep import StepType, TimeStep
+
+_FEWEST_PER_RESET = 16
+
+
+class Trial(eqx.Module):
+    """How long a task is lived: so many episodes, or so many steps, whichever is spent first.
+
+    A budget of steps may cut an episode; it is then truncated like at a time limit.
+    """
+
+    episodes: int | None = eqx.field(static=True, default=None)
+    steps: int | None = eqx.field(static=True, default=None)
+
+    def __check_init__(self) -> None:
+        budgets = [self.episodes, self.steps]
+        if budgets == [None, None] or any(b is not None and b < 1 for b in budgets):
+            raise SpecError(
+                f"A trial needs `episodes` or `steps`, at least 1; got {self.episodes=}, "
+                f"{self.steps=}. Write `Trial(episodes=1)` for ordinary reinforcement learning."
+            )
+
+    def spend(self, timestep: TimeStep, steps: Int[Array, "*batch"]) -> tuple[TimeStep, Array]:
+        """The time step with a spent budget marked LAST, and whether the trial is over."""
+        spent = jnp.zeros_like(steps, bool) if self.steps is None else steps >= self.steps
+        step_type = jnp.where(spent, StepType.LAST, timestep.step_type).astype(jnp.uint8)
+        timestep = eqx.tree_at(lambda t: t.step_type, timestep, step_type)
+        if self.episodes is None:
+            return timestep, spent
+        return timestep, spent | (timestep.last() & (timestep.episode + 1 >= self.episodes))
+
+
+class Life(eqx.Module):
+    """A batch of lives; every leaf `[batch, ...]`.
+
+    Attributes:
+        task: what is being lived.
+        state: the environment's.
+        timestep: what the environment said last, possibly LAST.
+        memory: the agent's.
+        steps: lived in this trial.
+        over: the trial has ended, or none has begun.
+        number: which life this is; all its luck is drawn from `fold_in(key, number)`, so it
+            depends on no other life and on no device.
+    """
+
+    task: PyTree
+    state: PyTree
+    timestep: TimeStep
+    memory: PyTree
+    steps: Int[Array, "batch"]
+    over: Bool[Array, "batch"]
+    number: Int[Array, "batch"]
+
+    def keys(self, key: Key[Array, ""]) -> Key[Array, "batch"]:
+        """One key for each life."""
+        return jax.vmap(jr.fold_in, (None, 0))(key, self.number)
+
+
+def unborn(environment: AbstractEnvironment, agent: AbstractAgent, tasks: PyTree) -> Life:
+    """As many lives as there are tasks, each waiting for its first.
+
+    Args:
+        tasks: a task pytree with a leading batch axis; only its shapes matter.
+    """
+
+    def first(task: PyTree) -> tuple:
+        return environment.reset(task, key=jax.random.key(0)), agent.init_memory()
+
+    (state, timestep), memory = jax.tree.map(
+        lambda x: jnp.zeros(x.shape, x.dtype), jax.eval_shape(jax.vmap(first), tasks)
+    )
+    (num,) = timestep.reward.shape
+    last = jnp.full(num, StepType.LAST, jnp.uint8)
+    timestep = eqx.tree_at(lambda t: t.step_type, timestep, last)
+    return Life(
+        task=jax.tree.map(jnp.zeros_like, tasks),
+        state=state,
+        timestep=timestep,
+        memory=memory,
+        steps=jnp.zeros(num, jnp.int32),
+        over=jnp.ones(num, bool),
+        number=jnp.arange(num),
+    )
+
+
+def revive(
+    environment: AbstractEnvironment, life: Life, tasks: PyTree | None, *, key: Key[Array, ""]
+) -> Life:
+    """Begin the next episode wherever one has ended; touch nobody else.
+
+    Args:
+        tasks: the next task for each life, `[batch, ...]`, taken where the trial is over. None
+            leaves those lives as they are.
+    """
+    num = life.over.shape[0]
+    chunk = min(num, max(_FEWEST_PER_RESET, num // 32))
+    waiting = life.timestep.last()
+    if tasks is None:
+        waiting = waiting & ~life.over
+
+    def some(carry: tuple[Life, Array]) -> tuple[Life, Array]:
+        life, waiting = carry
+        (who,) = jnp.nonzero(waiting, size=chunk, fill_value=num)
+        pick = lambda tree: jax.tree.map(lambda x: x.at[who].get(mode="clip"), tree)
+        offered = None if tasks is None else pick(tasks)
+        fresh = _begin(environment, pick(life), offered, key)
+        life = jax.tree.map(lambda x, new: x.at[who].set(new, mode="drop"), life, fresh)
+        return life, waiting.at[who].set(False, mode="drop")
+
+    life, _ = jax.lax.while_loop(lambda carry: carry[1].any(), some, (life, waiting))
+    return life
+
+
+def _begin(
+    environment: AbstractEnvironment, life: Life, tasks: PyTree | None, key: Key[Array, ""]
+) -> Life:
+    """A first step for every one of `life`: of the next episode, or of the next trial."""
+    over = life.over
+    task = life.task if tasks is None else where(over, tasks, life.task)
+    state, timestep = jax.vmap(lambda task, key: environment.reset(task, key=key))(task, life.keys(key))
+    timestep = eqx.tree_at(
+        lambda t: (t.reward, t.episode),
+        timestep,
+        (
+            jnp.where(over, 0.0, life.timestep.reward),
+            jnp.where(over, 0, life.timestep.episode + 1),
+        ),
+    )
+    steps = jnp.where(over, 0, life.steps)
+    return Life(task, state, timestep, life.memory, steps, jnp.zeros_like(over), life.number)
+
+
+def where(condition: Bool[Array, "batch"], yes: PyTree, no: PyTree) -> PyTree:
+    """`jnp.where` over a batch of pytrees."""
+
+    def choose(x: Array, y: Array) -> Array:
+        return jnp.where(condition.reshape(-1, *(1,) * (x.ndim - 1)), x, y)
+
+    return cast(PyTree, jax.tree.map(choose, yes, no))
