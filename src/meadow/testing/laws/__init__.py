@@ -1,0 +1,1 @@
+"""What every definition of a noun must obey, one file a noun."""
