@@ -17,7 +17,7 @@ Other objects: pink hex, white hex
 
 import dataclasses
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from jaxtyping import ArrayLike
@@ -35,7 +35,7 @@ _WHERE = {
 }
 
 
-def rule_text(row: ArrayLike) -> str:
+def rule_text(row: ArrayLike | Sequence[int]) -> str:
     """One rule as one line.
 
     >>> rule_text([kinds.RULES["tile_near_up"], tiles.parse("red ball"), tiles.parse("blue key"),
@@ -46,7 +46,7 @@ def rule_text(row: ArrayLike) -> str:
     return sentence(kind, a, b, product) if kind else "no rule"
 
 
-def goal_text(row: ArrayLike) -> str:
+def goal_text(row: ArrayLike | Sequence[int]) -> str:
     """One goal as one line.
 
     >>> goal_text([kinds.GOALS["agent_on_position"], 0, 0, 3, 4])
@@ -157,7 +157,7 @@ def _condition(kind: int, a: str, b: str) -> str:
     return f"stand on {a}"
 
 
-def _bytes(row: ArrayLike, width: int, what: str) -> list[int]:
+def _bytes(row: ArrayLike | Sequence[int], width: int, what: str) -> list[int]:
     values = np.asarray(row)
     if values.shape != (width,):
         raise TaskError(f"A {what} is one row of {width} bytes, got shape {list(values.shape)}.")
