@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 from jax.core import Tracer
-from jaxtyping import Array, Int, Key, PyTree
+from jaxtyping import Array, ArrayLike, Int, Key, PyTree
 
 from meadow.core.errors import SpecError
 from meadow.core.store import AbstractStore
@@ -49,9 +49,8 @@ class UniformReplay(AbstractStore[State]):
     def init(self, item: PyTree) -> State:
         """All slots zero and unwritten."""
 
-        def ring(leaf: Array) -> Array:
-            leaf = jnp.asarray(leaf)
-            return jnp.zeros((self.capacity, *leaf.shape), leaf.dtype)
+        def ring(leaf: ArrayLike) -> Array:
+            return jnp.zeros((self.capacity, *jnp.shape(leaf)), jnp.result_type(leaf))
 
         zero = jnp.zeros((), jnp.int32)
         return State(jax.tree.map(ring, item), zero, zero)

@@ -61,9 +61,9 @@ class _Evidence:
     def story(self) -> list[TimeStep]:
         """A trial's first step, a step within, and the first step of its second episode."""
         return [
-            self._at(StepType.FIRST, 0, 0),
-            self._at(StepType.MID, 1, 0),
-            self._at(StepType.FIRST, 1, 1),
+            self._at(StepType.FIRST, 0.0, 0),
+            self._at(StepType.MID, 1.0, 0),
+            self._at(StepType.FIRST, 1.0, 1),
         ]
 
     def _at(self, step_type: StepType, reward: float, episode: int) -> TimeStep:
@@ -81,28 +81,29 @@ class _Evidence:
         return [self.agent.init_memory()] + [memory for memory, _, _ in self.answers]
 
     @cached_property
+    def first(self) -> tuple[PyTree, PyTree, PyTree]:
+        return self.act(self.agent.init_memory(), self.story[0], self.keys[0])
+
+    @cached_property
     def answers(self) -> list[tuple[PyTree, PyTree, PyTree]]:
-        answers, memory = [], self.agent.init_memory()
-        for timestep, key in zip(self.story, self.keys, strict=False):
-            answers.append(self.act(memory, timestep, key))
-            memory = answers[-1][0]
+        answers = [self.first]
+        for timestep, key in zip(self.story[1:], self.keys[1:], strict=False):
+            answers.append(self.act(answers[-1][0], timestep, key))
         return answers
 
 
 def _compiles(seen: _Evidence) -> str | None:
-    for answer in seen.answers:
-        jax.block_until_ready(answer)
+    jax.block_until_ready(seen.first)
     return None
 
 
 def _memory_keeps_structure(seen: _Evidence) -> str | None:
-    for memory in seen.memories[1:]:
-        if different := structure_difference(seen.memories[0], memory):
-            return f"After `act`, compared with `init_memory`: {different}"
-    return None
+    different = structure_difference(seen.agent.init_memory(), seen.first[0])
+    return different and f"After `act`, compared with `init_memory`: {different}"
 
 
 def _traces_once(seen: _Evidence) -> str | None:
+    jax.block_until_ready(seen.answers)
     if seen.act.count == 1:
         return None
     return (

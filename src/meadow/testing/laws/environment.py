@@ -91,13 +91,14 @@ class _Evidence:
 
     @cached_property
     def opening(self) -> list[tuple[PyTree, TimeStep]]:
-        """A reset and two steps of the first life."""
-        tasks, keys, actions, step_keys = self.luck
-        said = [self.reset(row(tasks, 0), keys[0])]
-        for t in range(2):
-            state = said[-1][0]
-            said.append(self.step(state, row(tasks, 0), row(actions, t, 0), step_keys[t, 0]))
-        return said
+        """A reset and the first step of the first life."""
+        tasks, keys, _, _ = self.luck
+        born = self.reset(row(tasks, 0), keys[0])
+        return [born, self.first_life_steps(born[0], 0)]
+
+    def first_life_steps(self, state: PyTree, t: int) -> tuple[PyTree, TimeStep]:
+        tasks, _, actions, step_keys = self.luck
+        return self.step(state, row(tasks, 0), row(actions, t, 0), step_keys[t, 0])
 
     @cached_property
     def lives(self) -> tuple[PyTree, PyTree]:
@@ -143,10 +144,8 @@ def _is_pure(seen: _Evidence) -> str | None:
 
 
 def _keeps_structure(seen: _Evidence) -> str | None:
-    for said in seen.opening[1:]:
-        if different := structure_difference(seen.opening[0], said):
-            return f"After `step`, compared with `reset`: {different}"
-    return None
+    different = structure_difference(*seen.opening)
+    return different and f"After `step`, compared with `reset`: {different}"
 
 
 def _holds_no_key(seen: _Evidence) -> str | None:
@@ -158,6 +157,7 @@ def _holds_no_key(seen: _Evidence) -> str | None:
 
 
 def _traces_once(seen: _Evidence) -> str | None:
+    jax.block_until_ready(seen.first_life_steps(seen.opening[1][0], 1))
     if seen.reset.count == seen.step.count == 1:
         return None
     return (
@@ -248,7 +248,8 @@ def _hides(seen: _Evidence) -> str | None:
     tasks, keys, _, _ = seen.luck
     changed = False
     for i in range(NUM_LIVES):
-        task, other = row(tasks, i), seen.hidden(row(tasks, i), jr.fold_in(seen.key, i))
+        task = jax.tree.map(jnp.asarray, row(tasks, i))
+        other = seen.hidden(task, jr.fold_in(seen.key, i))
         changed |= value_difference(task, other) is not None
         shown, also = (seen.reset(x, keys[i])[1].observation for x in (task, other))
         if different := value_difference(shown, also):

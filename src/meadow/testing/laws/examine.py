@@ -1,5 +1,6 @@
 """The examination itself: laws in order, the first one broken is raised by name."""
 
+import textwrap
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
@@ -9,6 +10,7 @@ from meadow.core.errors import LawError
 
 Evidence = TypeVar("Evidence")
 Law = Callable[[Evidence], str | None]
+MAX_SAID = 500  # characters of a stranger's exception, which is chained in full
 
 
 def examine(subject: object, laws: Mapping[str, Law[Evidence]], evidence: Evidence) -> None:
@@ -28,7 +30,8 @@ def examine(subject: object, laws: Mapping[str, Law[Evidence]], evidence: Eviden
         try:
             complaint = complaint_of(evidence)
         except Exception as error:  # whatever a stranger's definition may raise
-            complaint, cause = f"Expected no exception, got {type(error).__name__}: {error}", error
+            said = textwrap.shorten(str(error), MAX_SAID)
+            complaint, cause = f"Expected no exception, got {type(error).__name__}: {said}", error
         if complaint is not None:
             name = type(subject).__name__
             raise LawError(f"`{name}` breaks the law: {law}. {complaint}") from cause

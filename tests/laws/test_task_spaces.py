@@ -1,0 +1,13 @@
+"""Every task space keeps the laws: add yours to the list."""
+
+import pytest
+
+from meadow.testing import check_task_space
+from meadow.testing.probes import Choice
+
+SPACES = [Choice(1), Choice(5)]
+
+
+@pytest.mark.parametrize("space", SPACES, ids=lambda x: type(x).__name__)
+def test_task_space(space, key):
+    check_task_space(space, key=key)

@@ -1,0 +1,479 @@
+"""Every law can fail: for each there is a definition that breaks it and nothing before it.
+
+A sound definition is altered at one place. That a sound one passes is shown in tests/laws.
+"""
+
+import dataclasses
+import itertools
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import pytest
+
+from meadow.agents.random import Random
+from meadow.core.agent import AbstractAgent
+from meadow.core.curriculum import AbstractCurriculum, Ticket
+from meadow.core.environment import AbstractEnvironment
+from meadow.core.errors import LawError, SpecError
+from meadow.core.learner import AbstractLearner
+from meadow.core.spec import Discrete
+from meadow.core.store import AbstractStore
+from meadow.core.task import AbstractTaskSpace
+from meadow.core.timestep import StepType, restart
+from meadow.core.trajectory import Trajectory
+from meadow.replay.uniform import UniformReplay
+from meadow.testing import (
+    check_agent,
+    check_curriculum,
+    check_environment,
+    check_learner,
+    check_store,
+    check_task_space,
+)
+from meadow.testing.laws import agent, curriculum, environment, learner, store, task_space
+from meadow.testing.probes import Choice, Matching, TMaze
+
+COUNTER = itertools.count(1)
+SPEC = Discrete(2)
+Alteration = Callable[..., Any]
+
+
+def unaltered() -> Any:
+    """A field for a function from what a sound definition says to what the altered one says."""
+    return eqx.field(static=True, default=lambda said, *_: said)
+
+
+def put(timestep: Any, **fields: Any) -> Any:
+    """The same time step with other fields, each in the dtype it had."""
+    return dataclasses.replace(
+        timestep, **{k: jnp.full_like(getattr(timestep, k), v) for k, v in fields.items()}
+    )
+
+
+@jax.custom_batching.custom_vmap
+def alone(x):
+    """Zero for one example, one under `vmap`: what no lawful function does."""
+    return jnp.zeros_like(x)
+
+
+@alone.def_vmap
+def _(size, batched, x):
+    return jnp.ones_like(x), batched[0]
+
+
+def assert_all_fail(laws: Mapping, broken: Mapping, law: str, examine: Callable) -> None:
+    """The definitions listed break exactly this law; without a law the list must be complete."""
+    assert broken.keys() == laws.keys(), "every law needs a definition that breaks it"
+    for definition in broken[law]:
+        with pytest.raises(LawError, match=re.escape(f"breaks the law: {law}. ")) as caught:
+            examine(definition)
+        assert len(str(caught.value)) < 1500, "a law is explained in a few lines"
+
+
+# --- environments ---------------------------------------------------------------------------------
+
+
+class AlteredEnvironment(AbstractEnvironment):
+    on_reset: Alteration = unaltered()
+    on_step: Alteration = unaltered()
+    inner: AbstractEnvironment = TMaze(length=1)
+    options: dict = eqx.field(static=True, default_factory=dict)
+
+    @property
+    def action_spec(self):
+        return SPEC
+
+    def reset(self, task, *, key):
+        return self.on_reset(self.inner.reset(task, key=key), task, key)
+
+    def step(self, state, task, action, *, key):
+        plain = state[0] if isinstance(state, tuple) else state
+        return self.on_step(self.inner.step(plain, task, action, key=key), task, key)
+
+
+def _steps(**fields: Any) -> list[AlteredEnvironment]:
+    return [AlteredEnvironment(on_step=lambda said, *_: (said[0], put(said[1], **fields)))]
+
+
+def _options(inner: AbstractEnvironment, *options: dict) -> list[AlteredEnvironment]:
+    return [AlteredEnvironment(inner=inner, options=option) for option in options]
+
+
+def _with_key(said, task, key):
+    return (said[0], key), said[1]
+
+
+def _with_raw_key(said, task, key):
+    return (said[0], jr.key_data(key)), said[1]
+
+
+ENVIRONMENTS = {
+    "reset and step work under jit": [
+        AlteredEnvironment(on_step=lambda said, task, _: said if task > 0 else said),
+        AlteredEnvironment(on_reset=lambda said, *_: (said[0], said[1].observation)),
+    ],
+    "reset is a function of task and key": [
+        AlteredEnvironment(
+            on_reset=lambda said, *_: (said[0] + next(COUNTER), said[1]),
+        )
+    ],
+    "structure, shapes and dtypes never change": [
+        AlteredEnvironment(on_step=lambda said, *_: (said[0].astype(jnp.int16), said[1])),
+        AlteredEnvironment(on_step=lambda said, *_: (said[0][None], said[1])),
+        AlteredEnvironment(on_step=lambda said, *_: ((said[0], said[0]), said[1])),
+    ],
+    "the state holds no key": [
+        AlteredEnvironment(_with_key, _with_key),
+        AlteredEnvironment(_with_raw_key, _with_raw_key),
+    ],
+    "reset and step are traced once": [
+        AlteredEnvironment(
+            on_reset=lambda said, *_: (0, said[1]),
+            on_step=lambda said, *_: (said[0].astype(jnp.int32), said[1]),
+        )
+    ],
+    "reset gives FIRST with reward 0 and discount 1": [
+        AlteredEnvironment(on_reset=lambda said, *_, f=field: (said[0], put(said[1], **f)))
+        for field in ({"step_type": StepType.MID}, {"reward": 1}, {"discount": 0})
+    ],
+    "step never gives FIRST": [
+        AlteredEnvironment(on_step=lambda said, *_: (said[0], restart(said[1].observation)))
+    ],
+    "the environment counts no episodes": _steps(episode=1),
+    "rewards are finite": _steps(reward=jnp.nan) + _steps(reward=jnp.inf),
+    "discounts lie in [0, 1]": _steps(discount=1.5) + _steps(discount=jnp.nan),
+    "an episode ends": _steps(step_type=StepType.MID) + _options(TMaze(9), {"max_steps": 5}),
+    "a time limit truncates": _options(
+        TMaze(1), {"time_limit": 2}, {"time_limit": 1}, {"time_limit": 3}
+    ),
+    "vmap equals one at a time": [
+        AlteredEnvironment(on_reset=lambda said, task, _: (said[0] + alone(task), said[1])),
+        AlteredEnvironment(
+            on_step=lambda said, *_: (said[0], put(said[1], reward=1.0 * alone(said[0])))
+        ),
+    ],
+    "hidden stays hidden": _options(
+        Matching(), {"hidden": lambda task, _: 1 - task}, {"hidden": lambda task, _: task}
+    ),
+}
+
+
+@pytest.mark.parametrize("law", environment.LAWS)
+def test_environment(law, key):
+    assert_all_fail(
+        environment.LAWS,
+        ENVIRONMENTS,
+        law,
+        lambda broken: check_environment(
+            broken, Choice(2), **{"max_steps": 8, **broken.options}, key=key
+        ),
+    )
+
+
+# --- task spaces ----------------------------------------------------------------------------------
+
+
+class AlteredSpace(AbstractTaskSpace):
+    altered: Alteration = unaltered()
+
+    def sample(self, *, key):
+        return self.altered(jr.randint(key, (), 0, 9))
+
+
+SPACES = {
+    "sample works under jit": [AlteredSpace(lambda task: task if task > 4 else -task)],
+    "tasks have one structure": [AlteredSpace(lambda task: jnp.full(next(COUNTER), task))],
+    "sample is a function of the key": [AlteredSpace(lambda task: task + next(COUNTER))],
+    "tasks hold no NaN": [AlteredSpace(lambda task: task * jnp.nan)],
+    "vmap equals one at a time": [AlteredSpace(lambda task: task + alone(task))],
+}
+
+
+@pytest.mark.parametrize("law", task_space.LAWS)
+def test_task_space(law, key):
+    assert_all_fail(task_space.LAWS, SPACES, law, lambda broken: check_task_space(broken, key=key))
+
+
+# --- agents ---------------------------------------------------------------------------------------
+
+
+class AlteredAgent(AbstractAgent):
+    """Counts the steps of a trial and acts at random."""
+
+    altered: Alteration = unaltered()
+    memory: Any = eqx.field(static=True, default=None)
+
+    def init_memory(self):
+        return jnp.zeros((), jnp.int32) if self.memory is None else self.memory
+
+    def act(self, memory, timestep, *, key):
+        count = jnp.where(timestep.begins_trial(), 0, memory).astype(jnp.int32) + 1
+        answer = count, SPEC.sample(key=key), {"count": count}
+        return self.altered(answer, memory, timestep)
+
+
+def _remembering(answer, memory, timestep):
+    """Begins each trial alike, but keeps an older memory for later."""
+    return memory + 1, answer[1], {"count": jnp.where(timestep.begins_trial(), 1, memory)}
+
+
+AGENTS = {
+    "acting works under jit": [AlteredAgent(lambda a, m, t: a if t.reward > 0 else a)],
+    "memory keeps its structure": [AlteredAgent(lambda a, *_: (a[0][None], *a[1:]))],
+    "acting is traced once": [AlteredAgent(memory=0)],
+    "the record keeps its structure": [
+        AlteredAgent(lambda a, *_: (*a[:2], {f"count {next(COUNTER)}": a[0]}))
+    ],
+    "acting is a function of memory, timestep and key": [
+        AlteredAgent(lambda a, *_: (*a[:2], {"count": a[0] + next(COUNTER)}))
+    ],
+    "actions lie within the spec": [
+        AlteredAgent(lambda a, *_: (a[0], a[1] + 2, a[2])),
+        AlteredAgent(lambda a, *_: (a[0], a[1][None], a[2])),
+        AlteredAgent(lambda a, *_: (a[0], a[1].astype(jnp.float32), a[2])),
+    ],
+    "vmap equals one at a time": [AlteredAgent(lambda a, *_: (a[0] + alone(a[0]), *a[1:]))],
+    "a new trial forgets": [
+        AlteredAgent(lambda a, m, _: (m + 1, a[1], {"count": m})),
+        AlteredAgent(_remembering),
+    ],
+}
+TIMESTEP = restart(jnp.zeros(2))
+
+
+@pytest.mark.parametrize("law", agent.LAWS)
+def test_agent(law, key):
+    assert_all_fail(
+        agent.LAWS, AGENTS, law, lambda broken: check_agent(broken, TIMESTEP, SPEC, key=key)
+    )
+
+
+def test_sound_agent_passes(key):
+    check_agent(AlteredAgent(), TIMESTEP, SPEC, key=key)
+
+
+def test_agent_is_examined_on_one_time_step(key):
+    batch = jax.tree.map(lambda x: x[None], TIMESTEP)
+    with pytest.raises(SpecError, match="without batch axes"):
+        check_agent(Random(SPEC), batch, SPEC, key=key)
+
+
+# --- learners -------------------------------------------------------------------------------------
+
+
+class AlteredLearner(AbstractLearner):
+    """Learns the mean reward; its agent acts at random."""
+
+    on_update: Alteration = unaltered()
+    on_score: Alteration = unaltered()
+    mean: Any = eqx.field(static=True, default=None)
+    makes: AbstractAgent = Random(SPEC)
+    options: dict = eqx.field(static=True, default_factory=dict)
+
+    def init(self, *, key):
+        return jnp.zeros((), jnp.float32) if self.mean is None else self.mean
+
+    def update(self, state, trajectory, *, key):
+        error = trajectory.next.reward.mean() - state
+        answer = jnp.asarray(state + 0.1 * error, jnp.float32), {"loss": error**2}
+        return self.on_update(answer, state)
+
+    def agent(self, state):
+        return self.makes
+
+    def score(self, state, trajectory):
+        return self.on_score(abs(trajectory.next.reward - state).mean(axis=0))
+
+
+LEARNERS = {
+    "init and update work under jit": [
+        AlteredLearner(lambda answer, state: answer if state > 0 else answer),
+        AlteredLearner(lambda answer, state: answer[0]),
+    ],
+    "update keeps the state's structure": [AlteredLearner(lambda answer, _: (answer, answer[1]))],
+    "update is traced once": [
+        AlteredLearner(lambda answer, _: (answer[0].astype(jnp.float32), answer[1]), mean=0.0)
+    ],
+    "update is a function of state, trajectory and key": [
+        AlteredLearner(lambda answer, _: (answer[0] + next(COUNTER), answer[1]))
+    ],
+    "metrics are finite scalars": [
+        AlteredLearner(lambda answer, _: (answer[0], {"loss": answer[0] / 0})),
+        AlteredLearner(lambda answer, _: (answer[0], {"loss": answer[0][None]})),
+    ],
+    "the agent keeps its laws": [AlteredLearner(makes=AGENTS["actions lie within the spec"][0])],
+    "score gives one finite number per column": [
+        AlteredLearner(on_score=lambda scores: scores.mean()),
+        AlteredLearner(on_score=lambda scores: scores * jnp.nan),
+    ],
+    "the same batch lowers its loss": [
+        AlteredLearner(lambda answer, state: (state - 1.0, answer[1])),
+        AlteredLearner(lambda answer, state: (state, answer[1])),
+        AlteredLearner(options={"loss": "no such metric"}),
+    ],
+}
+
+
+def trajectory() -> Trajectory:
+    """Two steps of three lives, each paid 1."""
+    zero = jnp.zeros((2, 3))
+    timestep = jax.vmap(jax.vmap(restart))(jnp.zeros((2, 3, 2)))
+    return Trajectory(
+        timestep=timestep,
+        action=jnp.zeros((2, 3), jnp.int32),
+        next=put(timestep, reward=1, step_type=StepType.MID),
+        trial_ended=zero > 0,
+        record={},
+        memory=(),
+        after=jax.tree.map(lambda x: x[-1], timestep),
+        final_memory=(),
+    )
+
+
+@pytest.mark.parametrize("law", learner.LAWS)
+def test_learner(law, key):
+    assert_all_fail(
+        learner.LAWS,
+        LEARNERS,
+        law,
+        lambda broken: check_learner(broken, trajectory(), SPEC, **broken.options, key=key),
+    )
+
+
+def test_sound_learner_passes(key):
+    check_learner(AlteredLearner(), trajectory(), SPEC, key=key)
+
+
+def test_learner_without_a_loss_passes(key):
+    silent = AlteredLearner(lambda answer, _: (answer[0], {}))
+    check_learner(silent, trajectory(), SPEC, loss=None, key=key)
+
+
+# --- curricula ------------------------------------------------------------------------------------
+
+
+class AlteredCurriculum(AbstractCurriculum):
+    """Samples at random and remembers the last sum of scores."""
+
+    on_sample: Alteration = unaltered()
+    on_update: Alteration = unaltered()
+
+    def init(self, *, key):
+        return jnp.zeros(())
+
+    def sample(self, state, num, *, key):
+        return self.on_sample(Ticket(jr.randint(key, (num,), 0, 2), jnp.full(num, -1)))
+
+    def update(self, state, ticket, scores):
+        return self.on_update(scores.sum(), state)
+
+
+CURRICULA = {
+    "init, sample and update work under jit": [
+        AlteredCurriculum(on_update=lambda new, state: new if state > 0 else state),
+        AlteredCurriculum(on_sample=lambda ticket: ticket.tasks),
+    ],
+    "a ticket carries num tasks of the space": [
+        AlteredCurriculum(lambda ticket: Ticket(ticket.tasks[:-1], ticket.slots)),
+        AlteredCurriculum(lambda ticket: Ticket(ticket.tasks * 1.0, ticket.slots)),
+        AlteredCurriculum(lambda ticket: Ticket(ticket.tasks, ticket.slots[:-1])),
+    ],
+    "sample only reads": [
+        AlteredCurriculum(lambda ticket: Ticket(ticket.tasks + next(COUNTER), ticket.slots))
+    ],
+    "update keeps the state's structure": [
+        AlteredCurriculum(on_update=lambda new, state: (new, state)),
+    ],
+    "tickets may come late, twice and out of order": [
+        AlteredCurriculum(on_update=lambda new, state: new * (new - state) / (new - state))
+    ],
+}
+
+
+@pytest.mark.parametrize("law", curriculum.LAWS)
+def test_curriculum(law, key):
+    assert_all_fail(
+        curriculum.LAWS,
+        CURRICULA,
+        law,
+        lambda broken: check_curriculum(broken, Choice(2), key=key),
+    )
+
+
+# --- stores ---------------------------------------------------------------------------------------
+
+CAPACITY, ITEM = 4, {"number": jnp.zeros((), jnp.int32), "flag": False, "map": jnp.zeros(2)}
+
+
+class AlteredStore(AbstractStore):
+    on_add: Alteration = unaltered()
+    on_sample: Alteration = unaltered()
+    num_slots: Callable = eqx.field(static=True, default=lambda size: jnp.maximum(size, 1))
+
+    def init(self, item):
+        return UniformReplay(CAPACITY).init(item)
+
+    def add(self, state, items):
+        return self.on_add(UniformReplay(CAPACITY).add(state, items), state)
+
+    def sample(self, state, num, *, key):
+        slots = jr.randint(key, (num,), 0, self.num_slots(state.size))
+        return self.on_sample(jax.tree.map(lambda ring: ring[slots], state.items))
+
+
+def _rolled_further_each_time(items):
+    turn = next(COUNTER)
+    return jax.tree.map(lambda x: jnp.roll(x, turn % 7, 0), items)
+
+
+STORES = {
+    "add works under jit": [AlteredStore(lambda state, _: state if state.size > 1 else state)],
+    "add keeps the state's structure": [AlteredStore(lambda state, _: (state, state))],
+    "sample works under jit": [
+        AlteredStore(on_sample=lambda items: items if items["flag"].any() else items)
+    ],
+    "a sample holds num items": [
+        AlteredStore(on_sample=lambda items: jax.tree.map(lambda x: x[:2], items)),
+        AlteredStore(on_sample=lambda items: items["number"]),
+    ],
+    "only written items come back": [AlteredStore(num_slots=lambda size: CAPACITY)],
+    "the oldest make room": [
+        AlteredStore(
+            lambda state, old: jax.tree.map(
+                lambda x, y: jnp.where(old.size < CAPACITY - 1, x, y), state, old
+            )
+        )
+    ],
+    "every kept item is sampled": [AlteredStore(num_slots=lambda size: jnp.maximum(size - 1, 1))],
+    "items come back whole": [
+        AlteredStore(on_sample=lambda items: {**items, "map": items["map"][::-1]}),
+        AlteredStore(on_sample=lambda items: {**items, "flag": ~items["flag"]}),
+    ],
+    "sample only reads": [
+        AlteredStore(on_sample=_rolled_further_each_time),
+    ],
+    "an empty store is refused or documented": [AlteredStore()],
+}
+
+
+@pytest.mark.parametrize("law", store.LAWS)
+def test_store(law, key):
+    assert_all_fail(
+        store.LAWS,
+        STORES,
+        law,
+        lambda broken: check_store(broken, ITEM, capacity=CAPACITY, key=key),
+    )
+
+
+@pytest.mark.parametrize(
+    ("item", "capacity"), [({"flag": True}, 4), (ITEM, 1), (ITEM, 51)], ids=["flag", "one", "many"]
+)
+def test_store_needs_items_that_can_be_told_apart(item, capacity, key):
+    with pytest.raises(SpecError, match="Expected"):
+        check_store(AlteredStore(), item, capacity=capacity, key=key)
