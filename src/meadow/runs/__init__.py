@@ -1,1 +1,1 @@
-"""What a run leaves behind: manifest, metrics, checkpoints, pictures; and how it speaks meanwhile."""
+"""What a run leaves behind (manifest, metrics, checkpoints, pictures) and how it is watched."""
