@@ -1,8 +1,8 @@
 """The board: a map as a flat row of bytes with a margin, so that no look-up needs a bounds test.
 
 Cell (y, x) lies at `(y + margin) * stride + x + margin`. The margin is EMPTY, wide enough for the
-view of an agent on any cell. Rows share their side margins: what is left of a row's first cell is
-right of the last one's.
+view of an agent on any cell and for all it can touch. Rows share their side margins: what is left
+of a row's first cell is right of the last one's.
 """
 
 import dataclasses
@@ -55,7 +55,7 @@ def board(name: str, height: int, width: int, view_size: int) -> Board:
         UnknownNameError, TaskError: no such layout, or it does not fit the size.
     """
     plan = layout(name, height, width)
-    margin = view_size - 1
+    margin = max(view_size - 1, 2)  # a step reads and writes two cells ahead whatever the view
     stride = width + margin
     size = (height + 2 * margin) * stride + 2 * margin
     cells = np.arange(height)[:, None] * stride + np.arange(width) + margin * (stride + 1)

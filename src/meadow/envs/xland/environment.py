@@ -13,7 +13,6 @@
   cells read EMPTY, where theirs wrap round.
 """
 
-import dataclasses
 from typing import NamedTuple
 
 import equinox as eqx
@@ -155,14 +154,14 @@ class XLand(AbstractEnvironment[GridTask, State]):
         """
 
         @custom_vmap
-        def step(
-            state: State, task: GridTask, action: Int[Array, ""]
-        ) -> tuple[State, TimeStep]:
+        def step(state: State, task: GridTask, action: Int[Array, ""]) -> tuple[State, TimeStep]:
             return self._finish(*_advance(self.board, state, task, action, jnp.int32(0)), task)
 
         @step.def_vmap
         def batched(num: int, batched: list, *args: PyTree) -> tuple:
-            spread = lambda x, is_batched: x if is_batched else jnp.broadcast_to(x, (num, *x.shape))
+            def spread(x: Array, is_batched: bool) -> Array:
+                return x if is_batched else jnp.broadcast_to(x, (num, *x.shape))
+
             state, task, action = jax.tree.map(spread, args, tuple(batched))
             origin = jnp.arange(num, dtype=jnp.int32) * self.board.size
             result = self._finish(*_advance(self.board, state, task, action, origin), task)
@@ -230,7 +229,10 @@ def _advance(
     around = ahead.reshape(4, *(1,) * origin.ndim)
     here = origin + state.position
     front = here + ahead[state.direction]
-    read = lambda cells: flat.at[cells].get(mode="promise_in_bounds")
+
+    def read(cells: Array) -> Array:
+        return flat.at[cells].get(mode="promise_in_bounds")
+
     near = Near(read(here + around), read(front + around), state.pocket, state.direction)
 
     near, moved = nearby.act(near, action)
@@ -274,10 +276,12 @@ def _write(
 def _achieved(
     board: Board, flat: Array, near: Near, task: GridTask, action: Array, here: Array, origin: Array
 ) -> Array:
-    """Whether the goal was reached by this step."""
+    """Whether the goal was reached by this step; a place beyond the map counts as its last cell."""
     kind, a, b, y, x = jnp.moveaxis(task.goal, -1, 0)
-    cell = (y.astype(jnp.int32) + board.margin) * board.stride + x + board.margin
-    there = flat.at[origin + cell].get(mode="clip")
+    height, width = board.layout.base.shape
+    y, x = jnp.minimum(y.astype(jnp.int32), height - 1), jnp.minimum(x, width - 1)
+    cell = (y + board.margin) * board.stride + x + board.margin
+    there = flat.at[origin + cell].get(mode="promise_in_bounds")
     places = (
         ((kind == kinds.ON_TILE) & (action == nearby.MOVE) & (near.under == a))
         | ((kind == kinds.TILE_AT) & (there == a))

@@ -68,8 +68,10 @@ def act(near: Near, action: Int[Array, "*batch"]) -> tuple[Near, Bool[Array, "*b
     empty_handed = pocket < NUM_COLOURS
 
     moves = (action == MOVE) & _is(tile, "floor", "goal", "open door")
-    picks = (action == PICK_UP) & empty_handed & _is(
-        tile, "ball", "square", "pyramid", "key", "hex", "star"
+    picks = (
+        (action == PICK_UP)
+        & empty_handed
+        & _is(tile, "ball", "square", "pyramid", "key", "hex", "star")
     )
     puts = (action == PUT_DOWN) & ~empty_handed & _is(tile, "floor")
     fits = pocket == front + jnp.uint8(_KEY_MINUS_LOCKED % 256)
@@ -93,7 +95,7 @@ def act(near: Near, action: Int[Array, "*batch"]) -> tuple[Near, Bool[Array, "*b
 
 def apply_rules(
     near: Near, rules: Rule, action: Int[Array, "*batch"]
-) -> tuple[Near, Bool[Array, "*batch"]]:
+) -> tuple[Near, Bool[Array, "rules *batch"]]:
     """Apply a stack of rules in order, each seeing what the ones before it left.
 
     Most rules do not fire in most steps, so instead of walking the slots we jump: test all slots
@@ -119,7 +121,7 @@ def apply_rules(
     return near, fired
 
 
-def fires(near: Near, rule: Rule, action: Int[Array, "*batch"]) -> Bool[Array, "*rules"]:
+def fires(near: Near, rule: Rule, action: Int[Array, "*batch"]) -> Bool[Array, "..."]:
     """Whether a rule's (or a goal's) condition holds; works on a stack of rules too."""
     held = (rule.kind == kinds.HOLD) & (action == PICK_UP) & (near.pocket == rule.a)
     return held | _any(agent_hits(near, rule, action)) | _any(tile_hits(near, rule, action))
@@ -129,8 +131,10 @@ def fire(near: Near, rule: Rule, action: Int[Array, "*batch"]) -> Near:
     """What lies near after one rule; unchanged where it does not fire."""
     held = (rule.kind == kinds.HOLD) & (action == PICK_UP) & (near.pocket == rule.a)
     beside, joined = agent_hits(near, rule, action), tile_hits(near, rule, action)
-    ring = [jnp.where(hit, rule.product, cell) for hit, cell in zip(beside, near.ring)]
-    beyond = [jnp.where(hit, rule.product, cell) for hit, cell in zip(joined, near.beyond)]
+    ring = [jnp.where(hit, rule.product, cell) for hit, cell in zip(beside, near.ring, strict=True)]
+    beyond = [
+        jnp.where(hit, rule.product, cell) for hit, cell in zip(joined, near.beyond, strict=True)
+    ]
     used = _any(joined)
     ring = [
         jnp.where(used & (near.direction == d), jnp.uint8(FLOOR), cell)
@@ -192,5 +196,3 @@ def _pick(cells: Array, direction: Array) -> Array:
 def _put(cells: Array, direction: Array, value: Array) -> Array:
     """`cells.at[direction].set(value)` without a scatter."""
     return jnp.stack([jnp.where(direction == d, value, cells[d]) for d in range(4)])
-
-
