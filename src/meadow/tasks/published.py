@@ -96,19 +96,7 @@ def regenerate(name: str, num: int) -> GridTask:
         UnknownNameError: no set of that name.
         TaskError: more tasks than were published.
     """
-    config = published(name)
-    rules, objects, goals = bytearray(), bytearray(), bytearray()
-    for goal, rows, init in raw(name, num):
-        goals += bytes(goal)
-        flat = bytes(itertools.chain.from_iterable(rows))
-        rules += flat.ljust(7 * config.num_rules, b"\0")
-        flat = bytes(itertools.chain.from_iterable(init))
-        objects += flat.ljust(2 * config.num_objects, b"\0")
-    return from_raw(
-        np.frombuffer(goals, np.uint8).reshape(num, 5),
-        np.frombuffer(rules, np.uint8).reshape(num, config.num_rules, 7),
-        np.frombuffer(objects, np.uint8).reshape(num, config.num_objects, 2),
-    )
+    return _batch(published(name), raw(name, num), num)
 
 
 def raw(name: str, num: int) -> Iterator[Raw]:
@@ -120,6 +108,20 @@ def raw(name: str, num: int) -> Iterator[Raw]:
     if not 0 <= num <= config.size:
         raise TaskError(f"The set {name!r} has {config.size:,} tasks, asked for {num:,}.")
     return _unique(config, num)
+
+
+def _batch(config: Config, tasks: Iterator[Raw], num: int) -> GridTask:
+    goals, rules, objects = bytearray(), bytearray(), bytearray()
+    flat = itertools.chain.from_iterable
+    for goal, rows, given in itertools.islice(tasks, num):
+        goals += bytes(goal)
+        rules += bytes(flat(rows)).ljust(7 * config.num_rules, b"\0")
+        objects += bytes(flat(given)).ljust(2 * config.num_objects, b"\0")
+    return from_raw(
+        np.frombuffer(goals, np.uint8).reshape(num, 5),
+        np.frombuffer(rules, np.uint8).reshape(num, config.num_rules, 7),
+        np.frombuffer(objects, np.uint8).reshape(num, config.num_objects, 2),
+    )
 
 
 def _unique(config: Config, num: int) -> Iterator[Raw]:

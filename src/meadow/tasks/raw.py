@@ -100,7 +100,7 @@ def _rules_in(rows: Int[np.ndarray, "*batch rules 7"]) -> UInt8[np.ndarray, "*ba
 def _packed(pairs: Int[np.ndarray, "*batch 2"], what: str) -> UInt8[np.ndarray, "*batch"]:
     _check_ids(pairs[..., 0], tiles.NUM_TILES, f"tile id in {what}", tiles.TILES)
     _check_ids(pairs[..., 1], tiles.NUM_COLOURS, f"colour id in {what}", tiles.COLOURS)
-    return (pairs[..., 0] * tiles.NUM_COLOURS + pairs[..., 1]).astype(np.uint8)
+    return np.asarray(pairs[..., 0] * tiles.NUM_COLOURS + pairs[..., 1], np.uint8)
 
 
 def _pair(packed: UInt8[np.ndarray, "*batch"]) -> UInt8[np.ndarray, "*batch 2"]:
@@ -116,7 +116,7 @@ def _ids(
 ) -> UInt8[np.ndarray, "*batch"]:
     table = np.full(256, 255, np.uint8)
     table[known] = np.arange(len(known))
-    ids = table[values]
+    ids = np.asarray(table[values])
     if (ids == 255).any():
         where = tuple(int(i) for i in np.argwhere(ids == 255)[0])
         raise TaskError(

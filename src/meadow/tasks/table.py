@@ -94,7 +94,7 @@ class Split(AbstractTaskSpace[GridTask]):
         seed: another seed holds out other tasks.
     """
 
-    space: AbstractTaskSpace[GridTask]
+    space: AbstractTaskSpace
     held_out: bool = eqx.field(static=True, default=False)
     fraction: float = eqx.field(static=True, default=0.1)
     seed: int = eqx.field(static=True, default=0)

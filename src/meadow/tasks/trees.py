@@ -6,7 +6,8 @@
 
 A goal is drawn; each tile it names is either given at the start or made by a hidden rule from
 tiles not used yet, whose inputs are given or made in turn. With the default palette and kinds the
-distribution is that of the published sets (`meadow.tasks.published`), the random stream is not.
+distribution is that of the published procedure (`meadow.tasks.published`) before it drops tasks
+it drew before; the random stream is another.
 
 References: Nikulin et al., XLand-MiniGrid, 2023; Bauer et al., Human-Timescale Adaptation in an
 Open-Ended Task Space, 2023, appendix A.2.
