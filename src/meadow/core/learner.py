@@ -7,6 +7,8 @@ import equinox as eqx
 from jaxtyping import Array, Float, Key, PyTree
 
 from meadow.core.agent import AbstractAgent
+from meadow.core.spec import ActionSpec
+from meadow.core.timestep import TimeStep
 from meadow.core.trajectory import Trajectory
 
 State = TypeVar("State", bound=PyTree)
@@ -20,8 +22,14 @@ class AbstractLearner(eqx.Module, Generic[State]):
     """
 
     @abc.abstractmethod
-    def init(self, *, key: Key[Array, ""]) -> State:
-        """Fresh parameters."""
+    def init(
+        self, timestep: TimeStep, action_spec: ActionSpec, *, key: Key[Array, ""]
+    ) -> State:
+        """Fresh parameters for an agent that is shown such time steps and may do such actions.
+
+        Args:
+            timestep: one example, without batch axes; only its shapes and types matter.
+        """
 
     @abc.abstractmethod
     def update(

@@ -1,0 +1,257 @@
+"""PPO: proximal policy optimisation with a recurrent actor-critic; for meta-learning, RL^2.
+
+**loss** the clipped surrogate, a clipped value loss, an entropy bonus.
+**data** on-policy, whole chunks of lives; minibatches are split over lives, never over time.
+**return** runs to the end of the *trial*: an episode's end within a trial cuts nothing, because
+  the agent lives on in the next one with what it has learnt. With one episode per trial this is
+  ordinary PPO.
+**time limits** where a trial is truncated, the value of its true final observation stands in for
+  what would have followed; only where the environment says that nothing follows it is 0.
+**differs from the papers in** nothing but these two points.
+**reference** Schulman et al., Proximal Policy Optimization Algorithms, 2017, eq. 7 and 9; Duan et
+  al., RL^2, 2016; Nikulin et al., XLand-MiniGrid, 2023, for the presets.
+"""
+
+from typing import NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import optax
+from jaxtyping import Array, Float, Int, Key, PyTree
+
+from meadow.core.agent import AbstractAgent
+from meadow.core.learner import AbstractLearner
+from meadow.core.spec import ActionSpec
+from meadow.core.timestep import TimeStep
+from meadow.core.trajectory import Trajectory
+from meadow.nn.actor_critic import ActorCritic, Judgement, Plan, Senses
+from meadow.returns import gae
+
+
+class Memory(NamedTuple):
+    """What the agent carries from step to step."""
+
+    hidden: Float[Array, "width"]
+    action: Int[Array, ""]
+
+
+class Actor(AbstractAgent[Memory]):
+    """Samples from its policy, or takes the likeliest action where `greedy`."""
+
+    network: ActorCritic
+    greedy: bool = eqx.field(static=True, default=False)
+
+    def init_memory(self) -> Memory:
+        """Zeros, and no previous action."""
+        return Memory(self.network.init_memory(), jnp.int32(-1))
+
+    def act(
+        self, memory: Memory, timestep: TimeStep, *, key: Key[Array, ""]
+    ) -> tuple[Memory, Int[Array, ""], dict[str, Array]]:
+        """The record holds `log_prob` of the action and `value` of the time step."""
+        row = jax.tree.map(lambda x: x[None], _senses(timestep, memory.action))
+        (hidden,), judgement = self.network(memory.hidden, row)
+        logits, (value,) = jax.nn.log_softmax(judgement.logits[0]), judgement.value
+        action = jnp.argmax(logits) if self.greedy else jr.categorical(key, logits)
+        action = action.astype(jnp.int32)
+        return Memory(hidden, action), action, {"log_prob": logits[action], "value": value}
+
+
+class State(NamedTuple):
+    """What PPO changes while it learns."""
+
+    network: ActorCritic
+    optimiser: PyTree
+
+
+class Rows(NamedTuple):
+    """What the loss needs of a chunk; every leaf `[time, batch, ...]`."""
+
+    senses: Senses
+    action: Int[Array, "time batch"]
+    log_prob: Float[Array, "time batch"]
+    value: Float[Array, "time batch"]
+    advantage: Float[Array, "time batch"]
+    target: Float[Array, "time batch"]
+
+
+class PPO(AbstractLearner[State]):
+    """The learner.
+
+    Attributes:
+        plan: the network's sizes.
+        gamma: discount of the learner, multiplied with the environment's.
+        trace: lambda of the advantage estimate.
+        clip: how far the policy's ratio and the value may move.
+        entropy, value_cost: weights of these terms.
+        learning_rate: of Adam; falls linearly to 0 over `updates` calls where that is given.
+        max_norm: gradients are scaled down to this global norm.
+        epochs, minibatches: passes over a chunk, and how many parts its lives are dealt into.
+    """
+
+    plan: Plan = Plan()
+    gamma: float = eqx.field(static=True, default=0.99)
+    trace: float = eqx.field(static=True, default=0.95)
+    clip: float = eqx.field(static=True, default=0.2)
+    entropy: float = eqx.field(static=True, default=0.01)
+    value_cost: float = eqx.field(static=True, default=0.5)
+    learning_rate: float = eqx.field(static=True, default=1e-3)
+    updates: int | None = eqx.field(static=True, default=None)
+    max_norm: float = eqx.field(static=True, default=0.5)
+    epochs: int = eqx.field(static=True, default=1)
+    minibatches: int = eqx.field(static=True, default=16)
+
+    def init(
+        self, timestep: TimeStep, action_spec: ActionSpec, *, key: Key[Array, ""]
+    ) -> State:
+        """Fresh parameters.
+
+        Raises:
+            SpecError: an observation or action that the network cannot take.
+        """
+        network = self.plan.build(timestep.observation, action_spec, key=key)
+        return State(network, self._optimiser().init(network))
+
+    def agent(self, state: State) -> Actor:
+        """The policy as it is now, sampling its actions."""
+        return Actor(state.network)
+
+    def update(
+        self, state: State, trajectory: Trajectory, *, key: Key[Array, ""]
+    ) -> tuple[State, dict[str, Float[Array, ""]]]:
+        """`epochs` passes over the chunk in minibatches of lives.
+
+        Raises:
+            ValueError: the lives cannot be dealt evenly (while tracing).
+        """
+        lives = trajectory.trial_ended.shape[1]
+        if lives % self.minibatches:
+            raise ValueError(
+                f"`PPO` deals lives into equal minibatches, but {lives} lives do not divide by "
+                f"minibatches={self.minibatches}. Change one of them."
+            )
+        hidden, rows = trajectory.memory.hidden, self._rows(state, trajectory)
+
+        def minibatch(state: State, who: Array) -> tuple[State, dict[str, Array]]:
+            some = jax.tree.map(lambda x: x[:, who], rows)
+            grads, metrics = jax.grad(self._loss, has_aux=True)(state.network, hidden[who], some)
+            metrics["gradient_norm"] = optax.global_norm(grads)
+            steps, optimiser = self._optimiser().update(grads, state.optimiser)
+            return State(optax.apply_updates(state.network, steps), optimiser), metrics
+
+        orders = jax.vmap(lambda key: jr.permutation(key, lives))(jr.split(key, self.epochs))
+        hands = orders.reshape(self.epochs * self.minibatches, -1)
+        state, metrics = jax.lax.scan(minibatch, state, hands)
+        return state, jax.tree.map(jnp.mean, metrics)
+
+    def score(self, state: State, trajectory: Trajectory) -> Float[Array, "batch"]:
+        """Mean absolute advantage of each column: the L1 value loss of Jiang et al., 2021."""
+        return jnp.abs(self._advantages(state, trajectory)).mean(axis=0)
+
+    def _rows(self, state: State, trajectory: Trajectory) -> Rows:
+        advantages = self._advantages(state, trajectory)
+        record = trajectory.record
+        return Rows(
+            senses=_replayed(trajectory),
+            action=trajectory.action,
+            log_prob=record["log_prob"],
+            value=record["value"],
+            advantage=advantages,
+            target=advantages + record["value"],
+        )
+
+    def _advantages(self, state: State, trajectory: Trajectory) -> Float[Array, "time batch"]:
+        ended = trajectory.trial_ended
+        discount = jnp.where(ended, trajectory.next.discount, 1.0)
+        values = trajectory.record["value"]
+        after = self._values_after(state, trajectory)
+        next_values = jnp.concatenate([values[1:], after[-1:]])
+        next_values = jnp.where(ended, after, next_values)
+        cuts = ended.astype(jnp.float32)
+        return gae(
+            trajectory.next.reward, self.gamma * discount, values, next_values, cuts,
+            trace=self.trace,
+        )  # fmt: skip
+
+    def _values_after(self, state: State, trajectory: Trajectory) -> Float[Array, "time batch"]:
+        """The value of what followed each row, where the rows themselves do not tell: after the
+        last row, and at the true final observation of a truncated trial (elsewhere 0).
+
+        The second needs the network once more, and is done only for chunks where it occurs.
+        """
+        judge = jax.vmap(lambda hidden, senses: state.network(hidden, senses)[1].value)
+        final = trajectory.final_memory
+        after = _senses(trajectory.after, final.action)
+        last = judge(final.hidden, jax.tree.map(lambda x: x[:, None], after))[:, 0]
+
+        def look() -> Array:
+            memories, _ = _live_again(state.network, trajectory.memory.hidden, _replayed(trajectory))
+            senses = _senses(trajectory.next, trajectory.action)
+            return jax.vmap(judge)(memories, jax.tree.map(lambda x: x[:, :, None], senses))[..., 0]
+
+        truncated = trajectory.trial_ended & (trajectory.next.discount != 0)
+        nothing = jnp.zeros_like(trajectory.next.reward)
+        values = jax.lax.cond(truncated[:-1].any(), look, lambda: nothing)
+        return values.at[-1].set(last)
+
+    def _loss(
+        self, network: ActorCritic, hidden: Float[Array, "batch width"], rows: Rows
+    ) -> tuple[Float[Array, ""], dict[str, Array]]:
+        _, judgement = _live_again(network, hidden, rows.senses)
+        log_probs = jax.nn.log_softmax(judgement.logits)
+        taken = jnp.take_along_axis(log_probs, rows.action[..., None], axis=-1)[..., 0]
+        entropy = -jnp.sum(jnp.exp(log_probs) * log_probs, axis=-1).mean()
+
+        ratio = jnp.exp(taken - rows.log_prob)
+        advantages = rows.advantage - rows.advantage.mean()
+        advantages = advantages / (rows.advantage.std() + 1e-8)
+        bounded = jnp.clip(ratio, 1 - self.clip, 1 + self.clip)
+        policy_loss = -jnp.minimum(ratio * advantages, bounded * advantages).mean()
+
+        near = rows.value + jnp.clip(judgement.value - rows.value, -self.clip, self.clip)
+        errors = jnp.maximum((judgement.value - rows.target) ** 2, (near - rows.target) ** 2)
+        value_loss = 0.5 * errors.mean()
+
+        loss = policy_loss + self.value_cost * value_loss - self.entropy * entropy
+        metrics = {
+            "loss": loss,
+            "policy_loss": policy_loss,
+            "value_loss": value_loss,
+            "entropy": entropy,
+            "clipped": (jnp.abs(ratio - 1) > self.clip).mean(),
+        }
+        return loss, metrics
+
+    def _optimiser(self) -> optax.GradientTransformation:
+        rate = self.learning_rate
+        if self.updates is not None:
+            steps = self.updates * self.epochs * self.minibatches
+            rate = optax.linear_schedule(self.learning_rate, 0.0, steps)
+        return optax.chain(optax.clip_by_global_norm(self.max_norm), optax.adam(rate, eps=1e-8))
+
+
+def _senses(timestep: TimeStep, action: Int[Array, "*batch"]) -> Senses:
+    """What the network is told: at the start of a trial there is no action before."""
+    forget = timestep.begins_trial()
+    return Senses(
+        observation=timestep.observation,
+        action=jnp.where(forget, -1, action),
+        reward=timestep.reward,
+        first=timestep.first(),
+        forget=forget,
+    )
+
+
+def _replayed(trajectory: Trajectory) -> Senses:
+    """What the network was told at every row of a chunk."""
+    before = jnp.concatenate([trajectory.memory.action[None], trajectory.action[:-1]])
+    return _senses(trajectory.timestep, before)
+
+
+def _live_again(
+    network: ActorCritic, hidden: Float[Array, "batch width"], senses: Senses
+) -> tuple[Float[Array, "time batch width"], Judgement]:
+    """A chunk through the network as it is now: memories and judgements, time-major."""
+    return jax.vmap(network, in_axes=(0, 1), out_axes=1)(hidden, senses)

@@ -1,0 +1,150 @@
+"""ActorCritic: encoders, a memory, a policy and a value; and the plan it is built from."""
+
+import math
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+from jaxtyping import Array, Bool, Float, Int, Key, PyTree
+
+from meadow.core.errors import SpecError
+from meadow.core.spec import ActionSpec, Discrete
+from meadow.nn.dense import Dense
+from meadow.nn.encoder import AbstractEncoder, Bits, Convolutional, Numbers
+from meadow.nn.gru import GRU
+
+
+class Senses(eqx.Module):
+    """What an actor-critic is told at each step: any leading axes.
+
+    Attributes:
+        observation: a dict; its arrays.
+        action: the one before, -1 where there is none.
+        reward: of that action.
+        first: an episode begins here.
+        forget: a trial begins here; the memory is cleared first.
+    """
+
+    observation: PyTree
+    action: Int[Array, "*batch"]
+    reward: Float[Array, "*batch"]
+    first: Bool[Array, "*batch"]
+    forget: Bool[Array, "*batch"]
+
+
+class Judgement(eqx.Module):
+    """A policy's logits and the value of going on."""
+
+    logits: Float[Array, "*batch actions"]
+    value: Float[Array, "*batch"]
+
+
+class Plan(eqx.Module):
+    """The sizes of an `ActorCritic`; `build` makes one for what an environment shows.
+
+    Attributes:
+        channels: of the 2x2 convolutions over a view; none for one dense layer.
+        embedding: width of a cell's embedding before the convolutions.
+        features: width of the dense layer over a view (when there are no convolutions) and over
+            an observation of plain numbers.
+        aside: width given to every small input (direction, pocket, previous action).
+        memory: width of the GRU.
+        heads: width of the hidden layer of policy and value; 0 for none.
+    """
+
+    channels: tuple[int, ...] = eqx.field(static=True, default=(16, 32, 64))
+    embedding: int = eqx.field(static=True, default=32)
+    features: int = eqx.field(static=True, default=64)
+    aside: int = eqx.field(static=True, default=16)
+    memory: int = eqx.field(static=True, default=1024)
+    heads: int = eqx.field(static=True, default=256)
+
+    def build(
+        self, observation: PyTree, action_spec: ActionSpec, *, key: Key[Array, ""]
+    ) -> "ActorCritic":
+        """An actor-critic with fresh parameters.
+
+        Args:
+            observation: one example; only shapes and types matter.
+
+        Raises:
+            SpecError: an observation or action that this network cannot take.
+        """
+        if not isinstance(action_spec, Discrete):
+            raise SpecError(f"`ActorCritic` chooses among discrete actions, got {action_spec}.")
+        named = observation if isinstance(observation, dict) else {"observation": observation}
+        keys = iter(jr.split(key, len(named) + 6))
+        encoders = {name: self._encoder(name, x, next(keys)) for name, x in sorted(named.items())}
+        width = sum(encoder.width for encoder in encoders.values()) + self.aside + 2
+        hidden = self.heads or self.memory
+        return ActorCritic(
+            encoders=encoders,
+            action=Dense(action_spec.num, self.aside, gain=1.0, key=next(keys)),
+            memory=GRU(width, self.memory, key=next(keys)),
+            policy_hidden=self._hidden(next(keys)),
+            policy=Dense(hidden, action_spec.num, gain=0.01, key=next(keys)),
+            value_hidden=self._hidden(next(keys)),
+            value=Dense(hidden, 1, gain=1.0, key=next(keys)),
+        )
+
+    def _hidden(self, key: Key[Array, ""]) -> Dense | None:
+        return Dense(self.memory, self.heads, gain=2.0, key=key) if self.heads else None
+
+    def _encoder(self, name: str, x: Array, key: Key[Array, ""]) -> AbstractEncoder:
+        if x.ndim == 2 and x.dtype == jnp.uint8 and x.shape[0] == x.shape[1]:
+            if self.channels:
+                return Convolutional(x.shape[0], self.embedding, self.channels, key=key)
+            return Bits(x.shape[0], self.features, key=key)
+        if x.ndim > 1:
+            raise SpecError(
+                f"No encoder for observation {name!r} of shape {list(x.shape)} and type {x.dtype}: "
+                "expected a square of bytes, a vector or a number."
+            )
+        return Numbers(math.prod(x.shape), self.aside if x.ndim == 0 else self.features, key=key)
+
+
+class ActorCritic(eqx.Module):
+    """A recurrent policy and value function for discrete actions.
+
+    Features of what is seen, the previous action, its reward and whether an episode begins go
+    through a GRU; a policy and a value read the memory.
+    """
+
+    encoders: dict[str, AbstractEncoder]
+    action: Dense
+    memory: GRU
+    policy_hidden: Dense | None
+    policy: Dense
+    value_hidden: Dense | None
+    value: Dense
+
+    def init_memory(self) -> Float[Array, "width"]:
+        """The memory at the start of a trial."""
+        return jnp.zeros(self.memory.width)
+
+    def __call__(
+        self, memory: Float[Array, "width"], senses: Senses
+    ) -> tuple[Float[Array, "time width"], Judgement]:
+        """Live through `senses`, `[time, ...]`: the memory after each step, and each judgement."""
+        memories = self.memory(memory, self._features(senses), senses.forget)
+        return memories, self._judge(memories)
+
+    def _features(self, senses: Senses) -> Float[Array, "time features"]:
+        seen = senses.observation
+        named = seen if isinstance(seen, dict) else {"observation": seen}
+        parts = [encode(_vector(named[name])) for name, encode in sorted(self.encoders.items())]
+        num_actions = self.action.weight.shape[0]
+        parts.append(self.action(jax.nn.one_hot(senses.action, num_actions)))
+        parts.append(jnp.stack([senses.reward, senses.first.astype(jnp.float32)], axis=-1))
+        return jnp.concatenate(parts, axis=-1)
+
+    def _judge(self, memories: Float[Array, "*batch width"]) -> Judgement:
+        through = lambda layer: memories if layer is None else jnp.tanh(layer(memories))
+        logits = self.policy(through(self.policy_hidden))
+        return Judgement(logits, self.value(through(self.value_hidden))[..., 0])
+
+
+def _vector(x: Array) -> Array:
+    """A number at each time becomes a vector of one."""
+    return x[:, None] if x.ndim == 1 else x

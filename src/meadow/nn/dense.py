@@ -1,0 +1,26 @@
+"""Dense: an affine map of the last axis, initialised orthogonally."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Key
+
+
+class Dense(eqx.Module):
+    """`x @ weight + bias`, for any leading axes.
+
+    Args:
+        num_in, num_out: widths.
+        gain: scale of the orthogonal start; sqrt(2) before a ReLU, 0.01 for a policy's last layer.
+    """
+
+    weight: Float[Array, "num_in num_out"]
+    bias: Float[Array, "num_out"]
+
+    def __init__(self, num_in: int, num_out: int, *, gain: float = 2**0.5, key: Key[Array, ""]):
+        self.weight = jax.nn.initializers.orthogonal(gain)(key, (num_in, num_out), jnp.float32)
+        self.bias = jnp.zeros(num_out)
+
+    def __call__(self, x: Float[Array, "*batch num_in"]) -> Float[Array, "*batch num_out"]:
+        """The map."""
+        return x @ self.weight + self.bias
