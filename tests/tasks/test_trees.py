@@ -138,9 +138,11 @@ def test_palette_and_kinds_are_kept_to():
     assert set(np.unique(tasks.rules[..., 0])) == {kinds.RULES[k] for k in space.rule_kinds} | {0}
 
 
-def test_distractors_can_be_counted():
+def test_distractors_are_counted_and_useless():
     fixed = sample(Trees(depth=0, distractor_rules=3, sample_distractor_rules=False), 500)
     assert (fixed.rules[..., 0] != 0).all(), "a fixed number of rules is always there"
+    for goal, rules in zip(fixed.goal, fixed.rules, strict=True):
+        assert not set(inputs(goal)) & set(map(int, rules[:, 3])), "they make nothing of use"
     drawn = sample(Trees(depth=0, distractor_rules=3, distractor_objects=2), 4_000)
     shares = np.bincount((drawn.rules[..., 0] != 0).sum(-1), minlength=4) / 4_000
     np.testing.assert_allclose(shares, 0.25, atol=0.04, err_msg="0 to 3, equally likely")
