@@ -1,16 +1,43 @@
 """Every environment keeps the laws: add yours, with its tasks, to the list."""
 
-import pytest
+from typing import Any
 
+import equinox as eqx
+import pytest
+from jaxtyping import Array, Key
+
+from meadow.envs.xland.environment import EXTRAS, XLand
+from meadow.tasks.grid import GridTask
+from meadow.tasks.trees import Trees
 from meadow.testing import check_environment
 from meadow.testing.probes import PROBES, HiddenArm, TimeLimit, other_arm
 
-OPTIONS = {HiddenArm: {"hidden": other_arm}, TimeLimit: {"time_limit": 2}}
+TREES = Trees(depth=1, distractor_objects=1)
+
+
+def other_rules(task: GridTask, key: Key[Array, ""]) -> GridTask:
+    """The same objects, but another goal and other rules."""
+    other = TREES.sample(key=key)
+    return eqx.tree_at(lambda t: (t.goal, t.rules), task, (other.goal, other.rules))
+
+
+SEEN = tuple(name for name in EXTRAS if name not in ("goal", "rules"))
+PROBED: dict[type, dict[str, Any]] = {
+    HiddenArm: {"hidden": other_arm},
+    TimeLimit: {"time_limit": 2},
+}
 ENVIRONMENTS = [
-    (environment, tasks, OPTIONS.get(type(environment), {})) for environment, tasks in PROBES
+    *((environment, tasks, PROBED.get(type(environment), {})) for environment, tasks in PROBES),
+    (
+        XLand("R4", 7, 7, view_size=3, max_steps=12, observe=SEEN),
+        TREES,
+        {"hidden": other_rules, "time_limit": 12},
+    ),
 ]
 
 
-@pytest.mark.parametrize(("environment", "tasks", "options"), ENVIRONMENTS, ids=lambda x: type(x).__name__)
+@pytest.mark.parametrize(
+    ("environment", "tasks", "options"), ENVIRONMENTS, ids=lambda x: type(x).__name__
+)
 def test_environment(environment, tasks, options, key):
-    check_environment(environment, tasks, **{"max_steps": 8, **options}, key=key)
+    check_environment(environment, tasks, **{"max_steps": 12, **options}, key=key)

@@ -2,10 +2,11 @@
 
 import pytest
 
+from meadow.tasks.trees import Trees
 from meadow.testing import check_task_space
 from meadow.testing.probes import Choice
 
-SPACES = [Choice(1), Choice(5)]
+SPACES = [Choice(1), Choice(5), Trees(depth=1, distractor_rules=1)]
 
 
 @pytest.mark.parametrize("space", SPACES, ids=lambda x: type(x).__name__)

@@ -275,7 +275,7 @@ class AlteredLearner(AbstractLearner):
     makes: AbstractAgent = Random(SPEC)
     options: dict = eqx.field(static=True, default_factory=dict)
 
-    def init(self, *, key):
+    def init(self, timestep, action_spec, *, key):
         return jnp.zeros((), jnp.float32) if self.mean is None else self.mean
 
     def update(self, state, trajectory, *, key):

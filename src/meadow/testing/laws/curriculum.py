@@ -50,15 +50,16 @@ class _Evidence:
     def __post_init__(self) -> None:
         self.sample = Traced(self.raw_sample)
         self.update = Traced(self.curriculum.update)
-        self.keys = jr.split(self.key, 4)
-        self.scores = jr.uniform(self.key, (3, self.num))
+        self.key_init, key_sample, key_scores = jr.split(self.key, 3)
+        self.keys = jr.split(key_sample, 4)
+        self.scores = jr.uniform(key_scores, (3, self.num))
 
     def raw_sample(self, state: PyTree, key: Array) -> Ticket:
         return self.curriculum.sample(state, self.num, key=key)
 
     @cached_property
     def state(self) -> PyTree:
-        return jax.jit(lambda key: self.curriculum.init(key=key))(self.key)
+        return jax.jit(lambda key: self.curriculum.init(key=key))(self.key_init)
 
     @cached_property
     def ticket(self) -> Ticket:

@@ -67,6 +67,8 @@ class _Evidence:
     key: Key[Array, ""]
 
     def __post_init__(self) -> None:
+        # From here on no key is used twice: `split` and `fold_in` of one key give the same keys.
+        self.key_luck, self.key_hidden = jr.split(self.key)
         self.reset = Traced(self.raw_reset)
         self.step = Traced(self.raw_step)
 
@@ -83,7 +85,7 @@ class _Evidence:
         """Tasks and reset keys `[lives]`, actions and step keys `[time, lives]`."""
         length = max(self.max_steps or 16, self.time_limit or 0, NUM_COMPARED)
 
-        ours, theirs = jr.split(self.key, (2, length + 1, NUM_LIVES))
+        ours, theirs = jr.split(self.key_luck, (2, length + 1, NUM_LIVES))
         tasks = jax.jit(jax.vmap(lambda k: self.space.sample(key=k)))(ours[0])
         # Not under `jit`, so that one environment finds the programs compiled for the last one.
         act = jax.vmap(jax.vmap(lambda k: self.environment.action_spec.sample(key=k)))
@@ -246,10 +248,10 @@ def _hides(seen: _Evidence) -> str | None:
     if seen.hidden is None:
         return None
     tasks, keys, _, _ = seen.luck
-    changed = False
+    hidden, changed = jax.jit(seen.hidden), False
     for i in range(NUM_LIVES):
-        task = jax.tree.map(jnp.asarray, row(tasks, i))
-        other = seen.hidden(task, jr.fold_in(seen.key, i))
+        task = row(tasks, i)
+        other = hidden(task, jr.fold_in(seen.key_hidden, i))
         changed |= value_difference(task, other) is not None
         shown, also = (seen.reset(x, keys[i])[1].observation for x in (task, other))
         if different := value_difference(shown, also):

@@ -12,6 +12,7 @@ from jaxtyping import Array, Key, PyTree
 from meadow.core.errors import LawError
 from meadow.core.learner import AbstractLearner
 from meadow.core.spec import ActionSpec
+from meadow.core.timestep import TimeStep
 from meadow.core.trajectory import Trajectory
 from meadow.testing.laws.agent import check_agent
 from meadow.testing.laws.compare import not_finite, row, structure_difference, value_difference
@@ -54,14 +55,23 @@ class _Evidence:
 
     def __post_init__(self) -> None:
         self.update = Traced(self.raw_update)
-        self.keys = jr.split(self.key, NUM_UPDATES)
+        self.key_init, self.key_agent, key = jr.split(self.key, 3)
+        self.keys = jr.split(key, NUM_UPDATES)
 
     def raw_update(self, state: PyTree, trajectory: Trajectory, key: Array) -> Any:
         return self.learner.update(state, trajectory, key=key)
 
     @cached_property
+    def example(self) -> TimeStep:
+        return row(self.trajectory.timestep, 0, 0)
+
+    @cached_property
     def state(self) -> PyTree:
-        return jax.jit(lambda key: self.learner.init(key=key))(self.key)
+        @jax.jit
+        def init(example: TimeStep, key: Array) -> PyTree:
+            return self.learner.init(example, self.action_spec, key=key)
+
+        return init(self.example, self.key_init)
 
     @cached_property
     def updates(self) -> list[tuple[PyTree, dict[str, Array]]]:
@@ -114,9 +124,9 @@ def _agent_is_lawful(seen: _Evidence) -> str | None:
     try:
         check_agent(
             seen.learner.agent(seen.updates[-1][0]),
-            row(seen.trajectory.timestep, 0, 0),
+            seen.example,
             seen.action_spec,
-            key=seen.key,
+            key=seen.key_agent,
         )
     except LawError as error:
         return str(error)
