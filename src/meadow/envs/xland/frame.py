@@ -1,0 +1,130 @@
+"""Frame: one step of a life as a film shows it, and what came before it in the trial."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+from jaxtyping import Array, Float, Int, Key
+
+from meadow.envs.xland.draw import map_of
+from meadow.envs.xland.environment import Fired, State, XLand
+from meadow.tasks.grid import GridTask
+
+
+class Frame(NamedTuple):
+    """One step of a life, single-example; JAX or NumPy arrays.
+
+    Attributes:
+        state: after the step.
+        task: the whole of it, for people may know what is hidden from the agent.
+        fired: what the step set off (`environment.fired` of the state before it); None on the
+            first frame of an episode.
+        action: that led here; None on the first frame of an episode.
+        episode: index in the trial, from 0; a film may show several trials.
+        reward: of this step.
+    """
+
+    state: State
+    task: GridTask
+    fired: Fired | None
+    action: int | None
+    episode: int
+    reward: float
+
+
+class Outcome(NamedTuple):
+    """How an episode went, so far or to its end; `solved` is None while it goes on."""
+
+    solved: bool | None
+    steps: int
+
+
+class Scene(NamedTuple):
+    """A frame in its trial: all that one picture shows.
+
+    Attributes:
+        outcomes: of the trial's episodes up to this one.
+        num_episodes: of the trial, as far as the film goes.
+        total: return of this episode up to here.
+        changed: cells (row, column) that rules changed in this step.
+    """
+
+    frame: Frame
+    outcomes: tuple[Outcome, ...]
+    num_episodes: int
+    total: float
+    changed: tuple[tuple[int, int], ...] = ()
+
+
+def scenes(environment: XLand, frames: Sequence[Frame]) -> list[Scene]:
+    """Every frame with what is known of its trial by then. An episode of index 0 begins a trial."""
+    told: list[Scene] = []
+    for frame in frames:
+        before = told[-1] if told else None
+        goes_on = before is not None and frame.action is not None
+        same_trial = before is not None and (goes_on or frame.episode > before.frame.episode)
+        earlier = before.outcomes[: -1 if goes_on else None] if before and same_trial else ()
+        changed = _changed(environment, before.frame, frame) if before and goes_on else ()
+        total = frame.reward + (before.total if before and goes_on else 0.0)
+        outcomes = (*earlier, outcome(environment, frame.state, frame.fired))
+        told.append(Scene(frame, outcomes, len(outcomes), total, changed))
+    return _counted(told)
+
+
+def outcome(environment: XLand, state: State, fired: Fired | None) -> Outcome:
+    """How an episode stands that a step which set off `fired` has brought to `state`."""
+    steps = int(state.step)
+    if fired is not None and bool(fired.goal):
+        return Outcome(True, steps)
+    return Outcome(False if steps >= environment.time_limit else None, steps)
+
+
+def advance(
+    environment: XLand, state: State, task: GridTask, action: Int[Array, ""]
+) -> tuple[State, Float[Array, ""], Fired]:
+    """One step, its reward, and what it set off."""
+    after, timestep = environment.step(state, task, action, key=jr.key(0))
+    return after, timestep.reward, environment.fired(state, task, action)
+
+
+def frames_from_actions(
+    environment: XLand, task: GridTask, actions: Sequence[int], *, key: Key[Array, ""]
+) -> list[Frame]:
+    """The trial in which these actions are done; an episode that ends is followed by the next."""
+    reset, step = eqx.filter_jit(environment.reset), eqx.filter_jit(advance)
+    key, key_reset = jr.split(key)
+    state, _ = reset(task, key=key_reset)
+    frames = [Frame(jax.device_get(state), task, None, None, 0, 0.0)]
+    for action in actions:
+        episode = frames[-1].episode
+        if outcome(environment, frames[-1].state, frames[-1].fired).solved is not None:
+            key, key_reset = jr.split(key)
+            state, _ = reset(task, key=key_reset)
+            episode += 1
+            frames.append(Frame(jax.device_get(state), task, None, None, episode, 0.0))
+        state, reward, fired = step(environment, state, task, jnp.int32(action))
+        lived, fired = jax.device_get((state, fired))
+        frames.append(Frame(lived, task, fired, int(action), episode, float(reward)))
+    return frames
+
+
+def _changed(environment: XLand, before: Frame, after: Frame) -> tuple[tuple[int, int], ...]:
+    if after.fired is None or not np.any(after.fired.rules):
+        return ()
+    different = map_of(environment, before.state) != map_of(environment, after.state)
+    return tuple((int(y), int(x)) for y, x in np.argwhere(different))
+
+
+def _counted(told: list[Scene]) -> list[Scene]:
+    """Fill in how many episodes each trial has, which only its last scene knows."""
+    counted, num = [], 0
+    for scene in reversed(told):
+        num = max(num, len(scene.outcomes))
+        counted.append(scene._replace(num_episodes=num))
+        if scene.frame.action is None and len(scene.outcomes) == 1:
+            num = 0
+    return counted[::-1]

@@ -1,0 +1,62 @@
+"""Moments of the grid world set up by hand."""
+
+from collections.abc import Callable
+
+import equinox as eqx
+import jax.numpy as jnp
+import pytest
+
+from meadow.envs.xland.environment import State, XLand
+from meadow.envs.xland.frame import Frame, advance
+from meadow.tasks.grid import GridTask, grid_task
+from meadow.tasks.tiles import EMPTY, parse
+
+Place = tuple[int, int]
+
+
+@pytest.fixture(scope="session")
+def small() -> XLand:
+    """A room of three by five free cells, seen through a view of three."""
+    return XLand("R1", 5, 7, view_size=3, max_steps=6)
+
+
+@pytest.fixture(scope="session")
+def chain() -> GridTask:
+    """Near a blue ball it becomes a red key; holding that is the goal; two more slots are empty."""
+    return grid_task(
+        goal=("agent_hold", "red key"),
+        rules=[("agent_near", "blue ball", "red key")],
+        objects=["blue ball"],
+        num_rules=3,
+    )
+
+
+@pytest.fixture(scope="session")
+def place(small: XLand) -> Callable[..., State]:
+    """A state of `small` from what lies where, and where the agent stands and looks."""
+
+    def built(things: dict[Place, str], agent: Place = (2, 3), direction: int = 0) -> State:
+        grid, cells = small.board.base.copy(), small.board.cells()
+        for where, thing in things.items():
+            grid[cells[where]] = parse(thing)
+        return State(
+            grid=jnp.asarray(grid),
+            position=jnp.int32(cells[agent]),
+            direction=jnp.int32(direction),
+            pocket=jnp.uint8(EMPTY),
+            step=jnp.int32(0),
+        )
+
+    return built
+
+
+@pytest.fixture(scope="session")
+def solved(small: XLand, chain: GridTask, place: Callable[..., State]) -> list[Frame]:
+    """An episode of `chain`: move beside the ball (the rule fires), pick up the key (the goal)."""
+    step = eqx.filter_jit(advance)
+    state = place({(1, 4): "blue ball"}, agent=(1, 2), direction=1)
+    frames = [Frame(state, chain, None, None, 0, 0.0)]
+    for action in (0, 3):
+        state, reward, fired = step(small, state, chain, jnp.int32(action))
+        frames.append(Frame(state, chain, fired, action, 0, float(reward)))
+    return frames
