@@ -8,7 +8,7 @@ from meadow.envs.xland.sprites import AGENT, RGB, agent, sprites
 from meadow.tasks.tiles import COLOURS, NUM_BYTES, NUM_COLOURS, TILES, pack
 
 
-@pytest.mark.parametrize("size", [8, 32])
+@pytest.mark.parametrize("size", [12, 32])
 def test_no_two_tiles_look_alike(size: int):
     sheet = sprites(size).astype(int).reshape(NUM_BYTES, -1)
     real = [0, *range(NUM_COLOURS, NUM_BYTES)]  # EMPTY has one look in all its colours

@@ -43,7 +43,7 @@ AGENT = (255, 0, 0)
 
 _LINE = 0.031  # width of the grid line, in tiles
 _FINE = 4  # drawn so many times larger, then averaged
-_BLACK, _SHEEN = COLOURS.index("black"), 48
+_BLACK, _SHEEN = COLOURS.index("black"), 36
 _NOTHING = ((248, 248, 246), (228, 228, 224))  # paper and hatching of what is outside the map
 _ALARM = ((255, 255, 255), (255, 0, 0))
 
