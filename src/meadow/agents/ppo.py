@@ -103,9 +103,7 @@ class PPO(AbstractLearner[State]):
     epochs: int = eqx.field(static=True, default=1)
     minibatches: int = eqx.field(static=True, default=16)
 
-    def init(
-        self, timestep: TimeStep, action_spec: ActionSpec, *, key: Key[Array, ""]
-    ) -> State:
+    def init(self, timestep: TimeStep, action_spec: ActionSpec, *, key: Key[Array, ""]) -> State:
         """Fresh parameters.
 
         Raises:
@@ -137,7 +135,7 @@ class PPO(AbstractLearner[State]):
         def minibatch(state: State, who: Array) -> tuple[State, dict[str, Array]]:
             some = jax.tree.map(lambda x: x[:, who], rows)
             grads, metrics = jax.grad(self._loss, has_aux=True)(state.network, hidden[who], some)
-            metrics["gradient_norm"] = optax.global_norm(grads)
+            metrics["gradient_norm"] = optax.tree.norm(grads)
             steps, optimiser = self._optimiser().update(grads, state.optimiser)
             return State(optax.apply_updates(state.network, steps), optimiser), metrics
 
@@ -187,7 +185,9 @@ class PPO(AbstractLearner[State]):
         last = judge(final.hidden, jax.tree.map(lambda x: x[:, None], after))[:, 0]
 
         def look() -> Array:
-            memories, _ = _live_again(state.network, trajectory.memory.hidden, _replayed(trajectory))
+            memories, _ = _live_again(
+                state.network, trajectory.memory.hidden, _replayed(trajectory)
+            )
             senses = _senses(trajectory.next, trajectory.action)
             return jax.vmap(judge)(memories, jax.tree.map(lambda x: x[:, :, None], senses))[..., 0]
 

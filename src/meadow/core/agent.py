@@ -8,7 +8,7 @@ from jaxtyping import Array, Key, PyTree
 
 from meadow.core.timestep import TimeStep
 
-Memory = TypeVar("Memory", bound=PyTree)
+Memory = TypeVar("Memory")
 
 
 class AbstractAgent(eqx.Module, Generic[Memory]):

@@ -6,7 +6,7 @@ from typing import Generic, TypeVar
 import equinox as eqx
 from jaxtyping import Array, Float, Int, Key, PyTree
 
-State = TypeVar("State", bound=PyTree)
+State = TypeVar("State")
 
 
 class Ticket(eqx.Module):

@@ -9,8 +9,8 @@ from jaxtyping import Array, Key, PyTree
 from meadow.core.spec import ActionSpec
 from meadow.core.timestep import TimeStep
 
-Task = TypeVar("Task", bound=PyTree)
-State = TypeVar("State", bound=PyTree)
+Task = TypeVar("Task")
+State = TypeVar("State")
 
 
 class AbstractEnvironment(eqx.Module, Generic[Task, State]):

@@ -32,7 +32,9 @@ class UnknownNameError(MeadowError, KeyError):
     def __init__(self, kind: str, name: str, known: Iterable[str]):
         known = sorted(known)
         close = difflib.get_close_matches(name, known, n=3, cutoff=0.4)
-        hint = f"Did you mean {' or '.join(map(repr, close))}?" if close else "Known: " + ", ".join(known)
+        hint = "Known: " + ", ".join(known) + "."
+        if close:
+            hint = f"Did you mean {' or '.join(map(repr, close))}?"
         self.message = f"There is no {kind} called {name!r}. {hint}"
         super().__init__(self.message)
 

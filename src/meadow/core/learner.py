@@ -4,14 +4,14 @@ import abc
 from typing import Generic, TypeVar
 
 import equinox as eqx
-from jaxtyping import Array, Float, Key, PyTree
+from jaxtyping import Array, Float, Key
 
 from meadow.core.agent import AbstractAgent
 from meadow.core.spec import ActionSpec
 from meadow.core.timestep import TimeStep
 from meadow.core.trajectory import Trajectory
 
-State = TypeVar("State", bound=PyTree)
+State = TypeVar("State")
 
 
 class AbstractLearner(eqx.Module, Generic[State]):
@@ -22,9 +22,7 @@ class AbstractLearner(eqx.Module, Generic[State]):
     """
 
     @abc.abstractmethod
-    def init(
-        self, timestep: TimeStep, action_spec: ActionSpec, *, key: Key[Array, ""]
-    ) -> State:
+    def init(self, timestep: TimeStep, action_spec: ActionSpec, *, key: Key[Array, ""]) -> State:
         """Fresh parameters for an agent that is shown such time steps and may do such actions.
 
         Args:

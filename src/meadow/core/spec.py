@@ -49,5 +49,3 @@ class Box(eqx.Module):
 
 
 ActionSpec = Discrete | Box
-
-

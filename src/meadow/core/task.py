@@ -8,9 +8,9 @@ import abc
 from typing import Generic, TypeVar
 
 import equinox as eqx
-from jaxtyping import Array, Key, PyTree
+from jaxtyping import Array, Key
 
-Task = TypeVar("Task", bound=PyTree)
+Task = TypeVar("Task")
 
 
 class AbstractTaskSpace(eqx.Module, Generic[Task]):

@@ -31,7 +31,10 @@ class Compiled:
 
     def begin(self, *, key: Key[Array, ""]) -> Progress:
         """Progress before the first iteration."""
-        start = lambda key: begin(self.experiment, key=key)
+
+        def start(key: Key[Array, ""]) -> Progress:
+            return begin(self.experiment, key=key)
+
         if self._seeds is None:
             return jax.jit(start)(key)
         return jax.jit(jax.vmap(start))(jr.split(key, self._seeds))

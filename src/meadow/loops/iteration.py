@@ -4,7 +4,6 @@ An `Experiment` is everything that does not change while a run goes on, `Progres
 does. Progress is the checkpoint: resuming, branching and repeating are the same operation.
 """
 
-
 from typing import NamedTuple
 
 import equinox as eqx
@@ -135,5 +134,3 @@ def lived(trajectory: Trajectory) -> Metrics:
         "length": ended.size / episodes,
         "reward": trajectory.next.reward.mean(),
     }
-
-

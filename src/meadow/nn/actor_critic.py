@@ -11,7 +11,7 @@ from jaxtyping import Array, Bool, Float, Int, Key, PyTree
 from meadow.core.errors import SpecError
 from meadow.core.spec import ActionSpec, Discrete
 from meadow.nn.dense import Dense
-from meadow.nn.encoder import AbstractEncoder, Bits, Convolutional, Numbers
+from meadow.nn.encoder import AbstractEncoder, Bits, Codes, Convolutional, Numbers
 from meadow.nn.gru import GRU
 
 
@@ -95,7 +95,9 @@ class Plan(eqx.Module):
         if x.ndim == 2 and x.dtype == jnp.uint8 and x.shape[0] == x.shape[1]:
             if self.channels:
                 return Convolutional(x.shape[0], self.embedding, self.channels, key=key)
-            return Bits(x.shape[0], self.features, key=key)
+            import os
+
+            return (Codes if os.environ.get("CODES") else Bits)(x.shape[0], self.features, key=key)
         if x.ndim > 1:
             raise SpecError(
                 f"No encoder for observation {name!r} of shape {list(x.shape)} and type {x.dtype}: "
@@ -140,7 +142,9 @@ class ActorCritic(eqx.Module):
         return jnp.concatenate(parts, axis=-1)
 
     def _judge(self, memories: Float[Array, "*batch width"]) -> Judgement:
-        through = lambda layer: memories if layer is None else jnp.tanh(layer(memories))
+        def through(layer: Dense | None) -> Array:
+            return memories if layer is None else jnp.tanh(layer(memories))
+
         logits = self.policy(through(self.policy_hidden))
         return Judgement(logits, self.value(through(self.value_hidden))[..., 0])
 

@@ -117,16 +117,15 @@ def revive(
     if tasks is None:
         waiting = waiting & ~life.over
 
-    def some(carry: tuple[Life, Array]) -> tuple[Life, Array]:
+    def begin_some(carry: tuple[Life, Array]) -> tuple[Life, Array]:
         life, waiting = carry
         (who,) = jnp.nonzero(waiting, size=chunk, fill_value=num)
-        pick = lambda tree: jax.tree.map(lambda x: x.at[who].get(mode="clip"), tree)
-        offered = None if tasks is None else pick(tasks)
-        fresh = _begin(environment, pick(life), offered, key)
+        some, offered = jax.tree.map(lambda x: x.at[who].get(mode="clip"), (life, tasks))
+        fresh = _begin(environment, some, offered, key)
         life = jax.tree.map(lambda x, new: x.at[who].set(new, mode="drop"), life, fresh)
         return life, waiting.at[who].set(False, mode="drop")
 
-    life, _ = jax.lax.while_loop(lambda carry: carry[1].any(), some, (life, waiting))
+    life, _ = jax.lax.while_loop(lambda carry: carry[1].any(), begin_some, (life, waiting))
     return life
 
 
@@ -136,7 +135,9 @@ def _begin(
     """A first step for every one of `life`: of the next episode, or of the next trial."""
     over = life.over
     task = life.task if tasks is None else where(over, tasks, life.task)
-    state, timestep = jax.vmap(lambda task, key: environment.reset(task, key=key))(task, life.keys(key))
+    state, timestep = jax.vmap(lambda task, key: environment.reset(task, key=key))(
+        task, life.keys(key)
+    )
     timestep = eqx.tree_at(
         lambda t: (t.reward, t.episode),
         timestep,

@@ -8,9 +8,8 @@ from typing import NamedTuple
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import jax.random as jr
-from jaxtyping import Array, Bool, Int, Key, PyTree
+from jaxtyping import Array, Bool, Key, PyTree
 
 from meadow.core.agent import AbstractAgent
 from meadow.core.environment import AbstractEnvironment

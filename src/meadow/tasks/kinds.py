@@ -10,7 +10,7 @@ code of its own, only bits: what triggers it, and in which directions it looks.
     bit 7      TILE    tried on put-down: b lies in one of the directions of a, one of them in front
 
 A byte with no trigger bit (only goals have those) is about places: ON_TILE, TILE_AT, AGENT_AT.
-The bytes 0x11 to 0x1f are free for kinds of your own (see `meadow.envs.xland.custom`).
+The bytes 0x11 to 0x1f are free for kinds of your own (`meadow.envs.xland.near.AbstractKind`).
 
 References: Nikulin et al., XLand-MiniGrid, 2023. The reduction to three forms is ours.
 """

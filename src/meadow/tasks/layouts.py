@@ -67,6 +67,8 @@ def _two(base: np.ndarray) -> list:
 def _four(base: np.ndarray) -> list:
     height, width = base.shape
     _square(base, "R4")
+    if height % 2 == 0:
+        raise TaskError(f"Layout R4 needs an odd size, so that its rooms are equal, got {height}.")
     mid = height // 2
     base[:, mid] = base[mid, :] = WALL
     near, far = range(1, mid), range(mid + 1, 2 * mid)

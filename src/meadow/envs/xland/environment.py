@@ -13,53 +13,26 @@
   cells read EMPTY, where theirs wrap round.
 """
 
-from typing import NamedTuple
-
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
 from jax.custom_batching import custom_vmap
-from jaxtyping import Array, Bool, Int, Key, PyTree, UInt8
+from jaxtyping import Array, Int, Key, PyTree, UInt8
 
 from meadow.core.environment import AbstractEnvironment
 from meadow.core.errors import TaskError, UnknownNameError
 from meadow.core.spec import Discrete
 from meadow.core.timestep import TimeStep, restart, transition
-from meadow.envs.xland import near as nearby
+from meadow.envs.xland.advance import Fired, State, advance, end_to_end
 from meadow.envs.xland.board import Board, board
-from meadow.envs.xland.near import Near, Rule
-from meadow.tasks import kinds
+from meadow.envs.xland.near import Kinds
 from meadow.tasks.grid import GridTask
 from meadow.tasks.tiles import COLOURS, EMPTY, pack
 
 ACTIONS = ("move", "turn right", "turn left", "pick up", "put down", "toggle")
 EXTRAS = ("direction", "pocket", "step", "goal", "rules")
 _DOOR_COLOURS = 6  # red to grey
-
-
-class State(eqx.Module):
-    """A moment of an episode; positions are indices into the flat board.
-
-    Attributes:
-        grid: the flat board; the agent is not drawn in it.
-        position, direction: the agent's; 0 up, 1 right, 2 down, 3 left.
-        pocket: the tile it holds, EMPTY when nothing.
-        step: steps since the reset.
-    """
-
-    grid: UInt8[Array, "*batch size"]
-    position: Int[Array, "*batch"]
-    direction: Int[Array, "*batch"]
-    pocket: UInt8[Array, "*batch"]
-    step: Int[Array, "*batch"]
-
-
-class Fired(NamedTuple):
-    """What a step set off: which rules, and whether the goal."""
-
-    rules: Bool[Array, "num_rules *batch"]
-    goal: Bool[Array, "*batch"]
 
 
 class XLand(AbstractEnvironment[GridTask, State]):
@@ -70,7 +43,8 @@ class XLand(AbstractEnvironment[GridTask, State]):
         height, width: of the map, walls included.
         view_size: odd; cells the agent sees ahead and across.
         max_steps: the time limit; `3 * height * width` when None.
-        observe: what the agent sees besides the view, out of `EXTRAS`.
+        observe: what the agent sees besides the view: direction, pocket, step, goal, rules.
+        kinds: kinds of rules and goals of your own.
 
     Raises:
         UnknownNameError: no such layout or observation.
@@ -83,6 +57,7 @@ class XLand(AbstractEnvironment[GridTask, State]):
     view_size: int = eqx.field(static=True, default=5)
     max_steps: int | None = eqx.field(static=True, default=None)
     observe: tuple[str, ...] = eqx.field(static=True, default=())
+    kinds: Kinds = ()
 
     def __check_init__(self) -> None:
         if self.view_size < 1 or self.view_size % 2 == 0:
@@ -141,7 +116,7 @@ class XLand(AbstractEnvironment[GridTask, State]):
 
     def fired(self, state: State, task: GridTask, action: Int[Array, ""]) -> Fired:
         """What `step` would set off: for pictures and for people, not for agents."""
-        return _advance(self.board, state, task, action, jnp.int32(0))[1]
+        return advance(self.board, state, task, action, self.kinds)[1]
 
     def _batchable(
         self, state: State, task: GridTask, action: Int[Array, ""]
@@ -153,18 +128,17 @@ class XLand(AbstractEnvironment[GridTask, State]):
         faster than what `vmap` would derive, and equal to it.
         """
 
-        @custom_vmap
-        def step(state: State, task: GridTask, action: Int[Array, ""]) -> tuple[State, TimeStep]:
-            return self._finish(*_advance(self.board, state, task, action, jnp.int32(0)), task)
+        def once(state: State, task: GridTask, action: Array) -> tuple[State, TimeStep]:
+            return self._finish(*advance(self.board, state, task, action, self.kinds), task)
+
+        step = custom_vmap(once)
 
         @step.def_vmap
         def batched(num: int, batched: list, *args: PyTree) -> tuple:
             def spread(x: Array, is_batched: bool) -> Array:
                 return x if is_batched else jnp.broadcast_to(x, (num, *x.shape))
 
-            state, task, action = jax.tree.map(spread, args, tuple(batched))
-            origin = jnp.arange(num, dtype=jnp.int32) * self.board.size
-            result = self._finish(*_advance(self.board, state, task, action, origin), task)
+            result = once(*jax.tree.map(spread, args, tuple(batched)))
             return result, jax.tree.map(lambda _: True, result)
 
         return step(state, task, action)
@@ -181,7 +155,7 @@ class XLand(AbstractEnvironment[GridTask, State]):
         return state, timestep
 
     def _observe(self, state: State, task: GridTask) -> dict[str, Array]:
-        flat, origin = _flat(state.grid)
+        flat, origin = end_to_end(state.grid)
         cells = (origin + state.position)[..., None] + jnp.asarray(self.board.view)[state.direction]
         shape = (*state.position.shape, self.view_size, self.view_size)
         seen = {"view": flat.at[cells].get(mode="promise_in_bounds").reshape(shape)}
@@ -214,84 +188,3 @@ class XLand(AbstractEnvironment[GridTask, State]):
             )
         _, chosen = jax.lax.top_k(jr.uniform(key, (len(floor),)), num)
         return jnp.asarray(floor)[chosen]
-
-
-def _advance(
-    board: Board, state: State, task: GridTask, action: Array, origin: Array
-) -> tuple[State, Fired]:
-    """Read what is near, act, apply rules, write back, test the goal.
-
-    Args:
-        origin: where each environment's board begins once all boards are laid end to end: 0 for
-            one, `[batch]` for a batch.
-    """
-    flat, ahead = state.grid.reshape(-1), jnp.asarray(board.ahead)
-    around = ahead.reshape(4, *(1,) * origin.ndim)
-    here = origin + state.position
-    front = here + ahead[state.direction]
-
-    def read(cells: Array) -> Array:
-        return flat.at[cells].get(mode="promise_in_bounds")
-
-    near = Near(read(here + around), read(front + around), state.pocket, state.direction)
-
-    near, moved = nearby.act(near, action)
-    rules = Rule(*jnp.moveaxis(task.rules, (-1, -2), (0, 1)))
-    near, fired = nearby.apply_rules(near, rules, action)
-
-    here, beyond = jnp.where(moved, front, here), front
-    grid = _write(flat, near, here, beyond, moved, fired, board)
-    state = State(
-        grid=grid.reshape(state.grid.shape),
-        position=here - origin,
-        direction=near.direction,
-        pocket=near.pocket,
-        step=state.step + 1,
-    )
-    return state, Fired(fired, _achieved(board, grid, near, task, action, here, origin))
-
-
-def _write(
-    flat: Array, near: Near, here: Array, beyond: Array, moved: Array, fired: Array, board: Board
-) -> Array:
-    """Write back what may have changed: one cell after an action, eight where a rule fired.
-
-    After a move both rings are the same one, written twice alike.
-    """
-    ahead = jnp.asarray(board.ahead)
-    around = ahead.reshape(4, *(1,) * here.ndim)
-
-    def all_cells(flat: Array) -> Array:
-        cells = jnp.concatenate([here + around, beyond + around])
-        values = jnp.concatenate([near.ring, jnp.where(moved, near.ring, near.beyond)])
-        return flat.at[cells].set(values, mode="promise_in_bounds")
-
-    def front_only(flat: Array) -> Array:
-        cell = here + ahead[near.direction]
-        return flat.at[cell].set(near.front, mode="promise_in_bounds")
-
-    return jax.lax.cond(fired.any(), all_cells, front_only, flat)
-
-
-def _achieved(
-    board: Board, flat: Array, near: Near, task: GridTask, action: Array, here: Array, origin: Array
-) -> Array:
-    """Whether the goal was reached by this step; a place beyond the map counts as its last cell."""
-    kind, a, b, y, x = jnp.moveaxis(task.goal, -1, 0)
-    height, width = board.layout.base.shape
-    y, x = jnp.minimum(y.astype(jnp.int32), height - 1), jnp.minimum(x, width - 1)
-    cell = (y + board.margin) * board.stride + x + board.margin
-    there = flat.at[origin + cell].get(mode="promise_in_bounds")
-    places = (
-        ((kind == kinds.ON_TILE) & (action == nearby.MOVE) & (near.under == a))
-        | ((kind == kinds.TILE_AT) & (there == a))
-        | ((kind == kinds.AGENT_AT) & (here == origin + cell))
-    )
-    return places | nearby.fires(near, Rule(kind, a, b, b), action)
-
-
-def _flat(grid: Array) -> tuple[Array, Array]:
-    """All boards laid end to end, and where each begins."""
-    if grid.ndim == 1:
-        return grid, jnp.int32(0)
-    return grid.reshape(-1), jnp.arange(grid.shape[0], dtype=jnp.int32) * grid.shape[1]

@@ -8,6 +8,7 @@ Every function is elementwise in the trailing axes, which may be none (one envir
 last, where neighbouring environments lie side by side in memory.
 """
 
+import abc
 from collections.abc import Sequence
 
 import equinox as eqx
@@ -61,6 +62,28 @@ class Rule(eqx.Module):
     product: UInt8[Array, "*rules"]
 
 
+class AbstractKind(eqx.Module):
+    """A kind of rule or goal of your own: a condition, and what a rule of this kind does.
+
+    Give it to `XLand(kinds=(MyKind(),))` and name it in tasks by its code, one of
+    `meadow.tasks.kinds.CUSTOM`. Both methods are elementwise, like everything here: `rule` may be
+    a stack of rules in `holds`, and everything may have batch axes last.
+    """
+
+    code: eqx.AbstractVar[int]
+
+    @abc.abstractmethod
+    def holds(self, near: Near, rule: Rule, action: Int[Array, "*batch"]) -> Bool[Array, "..."]:
+        """Whether the condition holds after `action`."""
+
+    @abc.abstractmethod
+    def apply(self, near: Near, rule: Rule) -> Near:
+        """What lies near once the rule has worked; not asked of goals."""
+
+
+Kinds = tuple[AbstractKind, ...]
+
+
 def act(near: Near, action: Int[Array, "*batch"]) -> tuple[Near, Bool[Array, "*batch"]]:
     """Do the action: what lies near afterwards, and whether the agent moved one cell ahead."""
     front, pocket, direction = near.front, near.pocket, near.direction
@@ -94,7 +117,7 @@ def act(near: Near, action: Int[Array, "*batch"]) -> tuple[Near, Bool[Array, "*b
 
 
 def apply_rules(
-    near: Near, rules: Rule, action: Int[Array, "*batch"]
+    near: Near, rules: Rule, action: Int[Array, "*batch"], own: Kinds = ()
 ) -> tuple[Near, Bool[Array, "rules *batch"]]:
     """Apply a stack of rules in order, each seeing what the ones before it left.
 
@@ -111,24 +134,33 @@ def apply_rules(
         first = jnp.argmax(due, axis=0)
         now = due & (slots == first)
         rule = jax.tree.map(lambda x: jnp.max(jnp.where(now, x, 0), axis=0), rules)
-        near = fire(near, rule, action)
-        return near, fires(near, rules, action) & (slots > first) & due.any(0), fired | now
+        near = fire(near, rule, action, own)
+        return near, fires(near, rules, action, own) & (slots > first) & due.any(0), fired | now
 
-    due = fires(near, rules, action)
+    due = fires(near, rules, action, own)
     near, _, fired = jax.lax.while_loop(
         lambda carry: carry[1].any(), jump, (near, due, jnp.zeros_like(due))
     )
     return near, fired
 
 
-def fires(near: Near, rule: Rule, action: Int[Array, "*batch"]) -> Bool[Array, "..."]:
+def fires(
+    near: Near, rule: Rule, action: Int[Array, "*batch"], own: Kinds = ()
+) -> Bool[Array, "..."]:
     """Whether a rule's (or a goal's) condition holds; works on a stack of rules too."""
     held = (rule.kind == kinds.HOLD) & (action == PICK_UP) & (near.pocket == rule.a)
-    return held | _any(agent_hits(near, rule, action)) | _any(tile_hits(near, rule, action))
+    hits = [held, *agent_hits(near, rule, action), *tile_hits(near, rule, action)]
+    return _any(
+        [*hits, *((rule.kind == kind.code) & kind.holds(near, rule, action) for kind in own)]
+    )
 
 
-def fire(near: Near, rule: Rule, action: Int[Array, "*batch"]) -> Near:
+def fire(near: Near, rule: Rule, action: Int[Array, "*batch"], own: Kinds = ()) -> Near:
     """What lies near after one rule; unchanged where it does not fire."""
+    for kind in own:
+        holds = (rule.kind == kind.code) & kind.holds(near, rule, action)
+        changed = kind.apply(near, rule)
+        near = jax.tree.map(lambda new, old: jnp.where(holds, new, old), changed, near)  # noqa: B023
     held = (rule.kind == kinds.HOLD) & (action == PICK_UP) & (near.pocket == rule.a)
     beside, joined = agent_hits(near, rule, action), tile_hits(near, rule, action)
     ring = [jnp.where(hit, rule.product, cell) for hit, cell in zip(beside, near.ring, strict=True)]

@@ -1,0 +1,200 @@
+"""meadow: the command line. `meadow --help` lists the commands; each has help of its own."""
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import jax
+import jax.random as jr
+import tyro
+from rich.console import Console
+from rich.markup import escape
+
+from meadow.core.errors import MeadowError, UnknownNameError
+from meadow.recipes import evaluate as evaluation
+from meadow.recipes import film as filming
+from meadow.recipes import ids
+from meadow.recipes.demo import demo as run_demo
+from meadow.recipes.meta import DEMO, PRESETS, MetaRL
+from meadow.recipes.train import load, recipe_of
+from meadow.recipes.train import train as run_train
+from meadow.runs.folder import Run
+
+if TYPE_CHECKING:
+    Recipe = MetaRL
+else:
+    Recipe = tyro.extras.subcommand_type_from_defaults(
+        {name: recipe for name, (_, recipe) in PRESETS.items()},
+        {name: text for name, (text, _) in PRESETS.items()},
+        prefix_names=False,
+    )
+Positional = tyro.conf.Positional
+
+
+def demo(out: Path = Path("runs/demo")) -> None:
+    """Train an agent that adapts to hidden rules, in three minutes, and show what it can do.
+
+    Prints the adaptation table on held-out tasks, writes a film and plots, and ends with one line
+    of JSON on standard output.
+
+    Args:
+        out: folder for the run; an earlier demo there is replaced by a numbered neighbour.
+    """
+    run_demo(_unused(out))
+
+
+def train(
+    recipe: Annotated[Recipe, tyro.conf.arg(name="")] = DEMO,
+    out: Path = Path("runs/train"),
+    resume: Path | None = None,
+    minutes: float | None = None,
+) -> None:
+    """Train a recipe; every field of it can be changed here.
+
+    For example: meadow train small --out runs/a --learner.learning-rate 3e-4 --seed 1
+
+    Args:
+        recipe: what to train; fields not given keep the recipe's value.
+        out: folder for the run: manifest, metrics, checkpoints, plots.
+        resume: go on with the run in this folder, bit for bit, as the recipe it was begun with.
+        minutes: stop after so long.
+    """
+    if resume is None:
+        training = run_train(recipe, out, minutes=minutes)
+    else:
+        recipe = recipe_of(Run.open(resume))
+        training = run_train(recipe, resume, resume=True, minutes=minutes)
+    console, path = _console(), training.run.path
+    if training.stopped:
+        console.print(f"Stopped and saved. Go on with: [bold]meadow train --resume {path}[/]")
+        return
+    console.print(
+        f"{training.steps:,} steps in all, {training.seconds:.0f} s. "
+        f"Next: [bold]meadow eval {path}[/]"
+    )
+
+
+def evaluate(run: Positional[Path], tasks: int = 1024, seed: int = 0) -> None:
+    """Judge a run's agent on tasks it never saw, episode by episode.
+
+    Beside it stand the same agent with its memory cleared at each episode, and a random one. The
+    last line is one JSON object.
+
+    Args:
+        run: its folder.
+        tasks: how many held-out tasks, no two with the same goal and rules.
+        seed: of the tasks and of the luck in living them.
+    """
+    folder = Run.open(run)
+    recipe = recipe_of(folder)
+    iteration, agent = load(folder, recipe)
+    report = evaluation.evaluate(recipe, agent, num_tasks=tasks, seed=seed)
+    _console().print(evaluation.table(report))
+    picture = evaluation.plot(report, folder.plots / "adaptation.png")
+    print(json.dumps({"iteration": iteration, **evaluation.summary(report), "plot": str(picture)}))
+
+
+def play(world: Positional[str] = "demo", published: str | None = None, seed: int = 0) -> None:
+    """Play in the terminal: find out the hidden rules yourself. `?` shows them.
+
+    Args:
+        world: a recipe (demo, small, paper), or an environment id such as
+            XLand-MiniGrid-R4-13x13.
+        published: take tasks of a published kind (trivial, small, medium, high) instead of the
+            recipe's own.
+        seed: of tasks and episodes.
+    """
+    from meadow.envs.xland.play import play as run_play
+
+    environment, space = ids.playground(world, published)
+    run_play(environment, space, seed)
+
+
+def render(
+    run: Positional[Path], out: Path | None = None, episodes: int | None = None, seed: int = 0
+) -> None:
+    """Film a run's agent living a trial of a held-out task.
+
+    Args:
+        run: its folder.
+        out: a .gif or .mp4 file; `trial.gif` in the run's folder when not given.
+        episodes: of the trial; the recipe's when not given.
+        seed: of the task and the luck.
+    """
+    folder = Run.open(run)
+    recipe = recipe_of(folder)
+    agent = load(folder, recipe)[1]
+    key_task, key_film = jr.split(jr.key(seed))
+    task = filming.task_at(evaluation.held_out_tasks(recipe, 1, key=key_task), 0)
+    path = out or folder.path / "trial.gif"
+    num = episodes or recipe.episodes
+    print(filming.film(recipe.environment, agent, task, num, path, key=key_film))
+
+
+def tasks(world: Positional[str] = "demo", num: int = 3, seed: int = 0) -> None:
+    """Print tasks as trees: the goal, the rules that make its parts, the distractors.
+
+    Args:
+        world: a recipe (demo, small, paper) or a published kind (trivial, small-published, ...).
+        num: how many.
+        seed: of the draw.
+    """
+    from meadow.tasks.show import tree
+
+    space = ids.space(world)
+    for i, key in enumerate(jr.split(jr.key(seed), num)):
+        print(f"Task {i}\n{tree(space.sample(key=key))}\n")
+
+
+COMMANDS = {
+    "demo": demo,
+    "train": train,
+    "eval": evaluate,
+    "play": play,
+    "render": render,
+    "tasks": tasks,
+}
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Parse, run, and end with a sentence instead of a traceback where the input is at fault."""
+    argv = sys.argv[1:] if argv is None else argv
+    _cache_compiled_programs()
+    try:
+        if argv and not argv[0].startswith("-") and argv[0] not in COMMANDS:
+            raise UnknownNameError("command", argv[0], COMMANDS)
+        tyro.extras.subcommand_cli_from_dict(
+            COMMANDS,
+            prog="meadow",
+            description="Open-ended reinforcement learning: tasks whose rules are hidden, agents "
+            "that find them out.",
+            args=list(argv),
+            config=(tyro.conf.ConsolidateSubcommandArgs,),
+        )
+    except MeadowError as error:
+        _console().print(f"[bold red]meadow:[/] {escape(str(error))}")
+        raise SystemExit(2) from error
+
+
+def _cache_compiled_programs() -> None:
+    """Keep compiled programs between calls, so that the second start is quick."""
+    folder = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "meadow" / "jax"
+    jax.config.update("jax_compilation_cache_dir", str(folder))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 1.0)
+
+
+def _unused(path: Path) -> Path:
+    """`path`, or the first of path-2, path-3, ... that holds nothing yet."""
+    candidates = (path.with_name(f"{path.name}-{i}") for i in range(2, 10_000))
+    return path if not path.exists() else next(p for p in candidates if not p.exists())
+
+
+def _console() -> Console:
+    return Console(file=sys.stderr, highlight=False)
+
+
+if __name__ == "__main__":
+    main()

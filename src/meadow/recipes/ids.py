@@ -1,0 +1,41 @@
+"""Names a person types: recipes, published environments, published kinds of task."""
+
+from meadow.core.errors import UnknownNameError
+from meadow.core.task import AbstractTaskSpace
+from meadow.envs.published import ids, make
+from meadow.envs.xland.environment import XLand
+from meadow.recipes.meta import PRESETS
+from meadow.tasks.grid import GridTask
+from meadow.tasks.published import CONFIGS
+from meadow.tasks.trees import Trees
+
+
+def playground(world: str, kind: str | None = None) -> tuple[XLand, AbstractTaskSpace[GridTask]]:
+    """An environment and tasks for it.
+
+    Args:
+        world: a recipe or an environment id.
+        kind: a published kind of task; None for the recipe's own, `small` for an environment id.
+
+    Raises:
+        UnknownNameError: no such recipe, environment or kind.
+    """
+    if world in PRESETS:
+        recipe = PRESETS[world][1]
+        return recipe.environment, Trees.published(kind) if kind else recipe.tasks
+    if world in ids():
+        return make(world), Trees.published(kind or "small")
+    raise UnknownNameError("recipe or environment", world, [*PRESETS, *ids()])
+
+
+def space(name: str) -> AbstractTaskSpace[GridTask]:
+    """The tasks of a recipe, or of a published kind.
+
+    Raises:
+        UnknownNameError: neither.
+    """
+    if name in CONFIGS:
+        return Trees.published(name)
+    if name in PRESETS:
+        return PRESETS[name][1].tasks
+    raise UnknownNameError("recipe or kind of task", name, [*PRESETS, *CONFIGS])

@@ -1,0 +1,145 @@
+"""Train: run a recipe into a folder, watched, saved and resumable."""
+
+import dataclasses
+import time
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.random as jr
+import numpy as np
+
+from meadow.core.agent import AbstractAgent
+from meadow.core.errors import CheckpointError
+from meadow.loops.compiled import Compiled
+from meadow.loops.drive import drive
+from meadow.loops.iteration import Experiment, Progress, begin
+from meadow.loops.sharded import Sharded
+from meadow.recipes import written
+from meadow.recipes.meta import MetaRL
+from meadow.runs.folder import Run
+from meadow.runs.interrupt import Interrupt
+from meadow.runs.manifest import manifest
+from meadow.runs.metrics import Metrics
+from meadow.runs.plot import learning_curve
+from meadow.runs.progress import Progress as Display
+
+_SECONDS_BETWEEN_CHECKPOINTS = 30.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Training:
+    """What came of a training run.
+
+    Attributes:
+        run: its folder.
+        seconds: spent training in this call, compilation included.
+        steps: environment steps lived in all, earlier calls included.
+        stopped: it was asked to stop before its end.
+    """
+
+    run: Run
+    seconds: float
+    steps: int
+    stopped: bool
+
+
+def train(
+    recipe: MetaRL, out: Path, *, resume: bool = False, minutes: float | None = None
+) -> Training:
+    """Run a recipe into the folder `out`, or go on with the run that is there.
+
+    On several devices lives are laid over all of them. What was saved last is never more than one
+    chunk and half a minute behind; an interrupted run goes on bit for bit.
+
+    Args:
+        minutes: stop after so long, at the next chunk's end.
+
+    Raises:
+        CheckpointError: `out` holds a run and `resume` is false, or holds none and it is true.
+    """
+    experiment = recipe.experiment()
+    run = _open(out, recipe) if resume else _create(out, recipe, experiment)
+    several = jax.device_count() > 1
+    placement = Sharded(experiment) if several else Compiled(experiment)
+    progress = placement.begin(key=jr.key(recipe.seed))
+    if resume:
+        iteration, progress = run.restore(progress)
+        run.rewind(iteration)
+    began, start = time.monotonic(), int(progress.iteration)
+    with Display(recipe.iterations, start=start) as display, Interrupt(display.say) as interrupt:
+        watcher = _Watcher(recipe, run, display, interrupt, minutes, began)
+        progress = drive(placement, progress, recipe.iterations, recipe.chunk, watcher)
+        if watcher.saved < int(progress.iteration):
+            run.checkpoint(int(progress.iteration), progress)
+    learning_curve(run.metrics_path, run.plots / "learning.png")
+    return Training(
+        run=run,
+        seconds=time.monotonic() - began,
+        steps=int(progress.iteration) * experiment.steps,
+        stopped=interrupt.requested,
+    )
+
+
+class _Watcher:
+    """Writes metrics, shows progress, saves now and then, and says when to stop."""
+
+    def __init__(
+        self,
+        recipe: MetaRL,
+        run: Run,
+        display: Display,
+        interrupt: Interrupt,
+        minutes: float | None,
+        began: float,
+    ):
+        self.saved = 0
+        self._recipe, self._run, self._display, self._interrupt = recipe, run, display, interrupt
+        self._deadline = np.inf if minutes is None else began + 60 * minutes
+        self._metrics = Metrics(run.metrics_path)
+        self._last, self._due = began, began + _SECONDS_BETWEEN_CHECKPOINTS
+
+    def __call__(self, iteration: int, values: dict[str, np.ndarray], progress: Progress) -> bool:
+        now = time.monotonic()
+        steps = iteration * self._recipe.lives * self._recipe.length
+        values = {"steps": np.int64(steps), **values}
+        self._metrics.write(iteration, values)
+        self._display.show(iteration, values)
+        if now > self._due:
+            self._run.checkpoint(iteration, progress)
+            self.saved, self._due = iteration, now + _SECONDS_BETWEEN_CHECKPOINTS
+        # Stop before a chunk that would end after the deadline, not after it.
+        took, self._last = now - self._last, now
+        return self._interrupt.requested or now + took > self._deadline
+
+
+def recipe_of(run: Run) -> MetaRL:
+    """What a run was made from."""
+    return written.read(MetaRL, run.manifest()["recipe"])
+
+
+def load(run: Run, recipe: MetaRL) -> tuple[int, AbstractAgent]:
+    """The agent of a run's newest checkpoint, and its iteration.
+
+    Raises:
+        CheckpointError: there is none, or it is damaged or of another experiment.
+    """
+    experiment = recipe.experiment()
+    like = jax.eval_shape(lambda key: begin(experiment, key=key), jr.key(0))
+    iteration, progress = run.restore(like)
+    return iteration, experiment.learner.agent(progress.learner)
+
+
+def _create(out: Path, recipe: MetaRL, experiment: Experiment) -> Run:
+    record: dict[str, Any] = manifest(experiment, recipe.seed)
+    return Run.create(out, {"recipe": written.write(recipe), **record})
+
+
+def _open(out: Path, recipe: MetaRL) -> Run:
+    run = Run.open(out)
+    if recipe_of(run) != recipe:
+        raise CheckpointError(
+            f"{out} holds a run of another recipe. Resume it as it was begun: "
+            f"`meadow train --resume {out}`."
+        )
+    return run

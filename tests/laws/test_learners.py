@@ -1,0 +1,43 @@
+"""Every learner keeps the laws: add yours, small and with an environment it can learn, to the list.
+
+Its agent is examined too.
+"""
+
+import jax
+import jax.random as jr
+import pytest
+from jaxtyping import Array, Key
+
+from meadow.agents.ppo import PPO
+from meadow.core.learner import AbstractLearner
+from meadow.core.trajectory import Trajectory
+from meadow.nn.actor_critic import Plan
+from meadow.rollout.life import Trial, unborn
+from meadow.rollout.live import Living
+from meadow.testing import check_learner
+from meadow.testing.probes import Choice, HiddenArm
+
+LENGTH, NUM_LIVES = 6, 4
+LEARNERS = [PPO(Plan(channels=(), features=4, aside=4, memory=8, heads=0), minibatches=2)]
+
+
+def lived(learner: AbstractLearner, environment: HiddenArm, *, key: Key[Array, ""]) -> Trajectory:
+    """What the learner's first agent lives in a few trials of two episodes."""
+    tasks = jax.vmap(lambda key: Choice(2).sample(key=key))(jr.split(key, NUM_LIVES))
+    living = Living(environment, Trial(episodes=2))
+
+    @jax.jit
+    def live(key: Key[Array, ""]) -> Trajectory:
+        example = environment.reset(Choice(2).sample(key=key), key=key)[1]
+        agent = learner.agent(learner.init(example, environment.action_spec, key=key))
+        life = unborn(environment, agent, tasks)
+        return living.collect(agent, life, tasks, LENGTH, key=key)[1]
+
+    return live(key)
+
+
+@pytest.mark.parametrize("learner", LEARNERS, ids=lambda x: type(x).__name__)
+def test_learner(learner, key):
+    environment = HiddenArm(length=2)
+    trajectory = lived(learner, environment, key=key)
+    check_learner(learner, trajectory, environment.action_spec, key=key)
