@@ -84,7 +84,9 @@ class PPO(AbstractLearner[State]):
         plan: the network's sizes.
         gamma: discount of the learner, multiplied with the environment's.
         trace: lambda of the advantage estimate.
-        clip: how far the policy's ratio and the value may move.
+        clip: how far the policy's ratio may move.
+        value_clip: how far the value may move; None for as far as it will. Returns here sum over a
+            whole trial, so a bound that suits returns near 1 may hold the value back.
         entropy, value_cost: weights of these terms.
         learning_rate: of Adam; falls linearly to 0 over `updates` calls where that is given.
         max_norm: gradients are scaled down to this global norm.
@@ -95,6 +97,7 @@ class PPO(AbstractLearner[State]):
     gamma: float = eqx.field(static=True, default=0.99)
     trace: float = eqx.field(static=True, default=0.95)
     clip: float = eqx.field(static=True, default=0.2)
+    value_clip: float | None = eqx.field(static=True, default=0.2)
     entropy: float = eqx.field(static=True, default=0.01)
     value_cost: float = eqx.field(static=True, default=0.5)
     learning_rate: float = eqx.field(static=True, default=1e-3)
@@ -210,8 +213,10 @@ class PPO(AbstractLearner[State]):
         bounded = jnp.clip(ratio, 1 - self.clip, 1 + self.clip)
         policy_loss = -jnp.minimum(ratio * advantages, bounded * advantages).mean()
 
-        near = rows.value + jnp.clip(judgement.value - rows.value, -self.clip, self.clip)
-        errors = jnp.maximum((judgement.value - rows.target) ** 2, (near - rows.target) ** 2)
+        errors = (judgement.value - rows.target) ** 2
+        if self.value_clip is not None:
+            move = jnp.clip(judgement.value - rows.value, -self.value_clip, self.value_clip)
+            errors = jnp.maximum(errors, (rows.value + move - rows.target) ** 2)
         value_loss = 0.5 * errors.mean()
 
         loss = policy_loss + self.value_cost * value_loss - self.entropy * entropy

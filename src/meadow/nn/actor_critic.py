@@ -1,7 +1,5 @@
 """ActorCritic: encoders, a memory, a policy and a value; and the plan it is built from."""
 
-import math
-
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -11,7 +9,7 @@ from jaxtyping import Array, Bool, Float, Int, Key, PyTree
 from meadow.core.errors import SpecError
 from meadow.core.spec import ActionSpec, Discrete
 from meadow.nn.dense import Dense
-from meadow.nn.encoder import AbstractEncoder, Bits, Codes, Convolutional, Numbers
+from meadow.nn.encoder import AbstractEncoder, Bytes, Convolutional, Numbers
 from meadow.nn.gru import GRU
 
 
@@ -46,9 +44,9 @@ class Plan(eqx.Module):
     Attributes:
         channels: of the 2x2 convolutions over a view; none for one dense layer.
         embedding: width of a cell's embedding before the convolutions.
-        features: width of the dense layer over a view (when there are no convolutions) and over
-            an observation of plain numbers.
-        aside: width given to every small input (direction, pocket, previous action).
+        features: width of the dense layer over bytes (a view when there are no convolutions), or
+            over plain numbers where there is no view.
+        aside: width given to whatever stands beside a view, and to the previous action.
         memory: width of the GRU.
         heads: width of the hidden layer of policy and value; 0 for none.
     """
@@ -75,7 +73,10 @@ class Plan(eqx.Module):
             raise SpecError(f"`ActorCritic` chooses among discrete actions, got {action_spec}.")
         named = observation if isinstance(observation, dict) else {"observation": observation}
         keys = iter(jr.split(key, len(named) + 6))
-        encoders = {name: self._encoder(name, x, next(keys)) for name, x in sorted(named.items())}
+        beside = any(x.ndim == 2 for x in named.values())
+        encoders = {
+            name: self._encoder(name, x, beside, next(keys)) for name, x in sorted(named.items())
+        }
         width = sum(encoder.width for encoder in encoders.values()) + self.aside + 2
         hidden = self.heads or self.memory
         return ActorCritic(
@@ -91,19 +92,17 @@ class Plan(eqx.Module):
     def _hidden(self, key: Key[Array, ""]) -> Dense | None:
         return Dense(self.memory, self.heads, gain=2.0, key=key) if self.heads else None
 
-    def _encoder(self, name: str, x: Array, key: Key[Array, ""]) -> AbstractEncoder:
-        if x.ndim == 2 and x.dtype == jnp.uint8 and x.shape[0] == x.shape[1]:
-            if self.channels:
+    def _encoder(self, name: str, x: Array, beside: bool, key: Key[Array, ""]) -> AbstractEncoder:
+        if x.dtype == jnp.uint8:
+            if name == "view" and self.channels:
                 return Convolutional(x.shape[0], self.embedding, self.channels, key=key)
-            import os
-
-            return (Codes if os.environ.get("CODES") else Bits)(x.shape[0], self.features, key=key)
+            return Bytes(x.shape, self.features if x.ndim else self.aside, key=key)
         if x.ndim > 1:
             raise SpecError(
                 f"No encoder for observation {name!r} of shape {list(x.shape)} and type {x.dtype}: "
-                "expected a square of bytes, a vector or a number."
+                "expected bytes of any shape, a vector of numbers or a number."
             )
-        return Numbers(math.prod(x.shape), self.aside if x.ndim == 0 else self.features, key=key)
+        return Numbers(x.shape, self.aside if beside else self.features, key=key)
 
 
 class ActorCritic(eqx.Module):
@@ -135,7 +134,7 @@ class ActorCritic(eqx.Module):
     def _features(self, senses: Senses) -> Float[Array, "time features"]:
         seen = senses.observation
         named = seen if isinstance(seen, dict) else {"observation": seen}
-        parts = [encode(_vector(named[name])) for name, encode in sorted(self.encoders.items())]
+        parts = [encode(named[name]) for name, encode in sorted(self.encoders.items())]
         num_actions = self.action.weight.shape[0]
         parts.append(self.action(jax.nn.one_hot(senses.action, num_actions)))
         parts.append(jnp.stack([senses.reward, senses.first.astype(jnp.float32)], axis=-1))
@@ -147,8 +146,3 @@ class ActorCritic(eqx.Module):
 
         logits = self.policy(through(self.policy_hidden))
         return Judgement(logits, self.value(through(self.value_hidden))[..., 0])
-
-
-def _vector(x: Array) -> Array:
-    """A number at each time becomes a vector of one."""
-    return x[:, None] if x.ndim == 1 else x

@@ -1,12 +1,13 @@
 """Encoders: from what is observed to a vector of features; any leading axes."""
 
 import abc
+import math
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
-from jaxtyping import Array, Float, Key, PyTree, UInt8
+from jaxtyping import Array, Float, Key, PyTree, Shaped, UInt8
 
 from meadow.nn.dense import Dense
 
@@ -37,9 +38,9 @@ class Cells(eqx.Module):
         self.tiles = jr.normal(key_tiles, (_NUM_TILES, width // 2))
         self.colours = jr.normal(key_colours, (_NUM_COLOURS, width // 2))
 
-    def __call__(self, cells: UInt8[Array, "*batch"]) -> Float[Array, "*batch width"]:
+    def __call__(self, observation: UInt8[Array, "*batch"]) -> Float[Array, "*batch width"]:
         """Look both up."""
-        tile, colour = cells // _NUM_COLOURS, cells % _NUM_COLOURS
+        tile, colour = observation // _NUM_COLOURS, observation % _NUM_COLOURS
         return jnp.concatenate([self.tiles[tile], self.colours[colour]], axis=-1)
 
 
@@ -79,72 +80,55 @@ class Convolutional(AbstractEncoder):
         return x.reshape(*x.shape[:-3], -1)
 
 
-class Codes(AbstractEncoder):
-    """A view of bytes, each cell as a one-hot tile beside a one-hot colour, through one dense
-    layer: nothing to look up and nothing to scatter, so quick on a CPU."""
+class Bytes(AbstractEncoder):
+    """Bytes of any shape, each as a one-hot tile beside a one-hot colour, through one dense layer.
+
+    Nothing to look up and nothing to scatter back, so it is quick on a CPU.
+    """
 
     layer: Dense
+    axes: int = eqx.field(static=True)
 
-    def __init__(self, size: int, width: int, *, key: Key[Array, ""]):
-        self.layer = Dense(size * size * (_NUM_TILES + _NUM_COLOURS), width, key=key)
+    def __init__(self, shape: tuple[int, ...], width: int, *, key: Key[Array, ""]):
+        self.layer = Dense(math.prod(shape) * (_NUM_TILES + _NUM_COLOURS), width, key=key)
+        self.axes = len(shape)
 
     @property
     def width(self) -> int:
         """Number of features."""
         return self.layer.bias.shape[0]
 
-    def __call__(self, observation: UInt8[Array, "*batch v v"]) -> Float[Array, "*batch width"]:
-        """The features of a view."""
+    def __call__(self, observation: UInt8[Array, "..."]) -> Float[Array, "*batch width"]:
+        """The features."""
         tile, colour = observation // _NUM_COLOURS, observation % _NUM_COLOURS
-        code = jnp.concatenate(
-            [
-                tile[..., None] == jnp.arange(_NUM_TILES, dtype=jnp.uint8),
-                colour[..., None] == jnp.arange(_NUM_COLOURS, dtype=jnp.uint8),
-            ],
-            axis=-1,
-        )
-        flat = code.reshape(*code.shape[:-3], -1).astype(jnp.float32)
-        return jax.nn.relu(self.layer(flat))
-
-
-class Bits(AbstractEncoder):
-    """A view of bytes, each cell as the four bits of its tile and the four of its colour, through
-    one dense layer: nothing to look up, so small and quick on a CPU."""
-
-    layer: Dense
-
-    def __init__(self, size: int, width: int, *, key: Key[Array, ""]):
-        self.layer = Dense(size * size * 8, width, key=key)
-
-    @property
-    def width(self) -> int:
-        """Number of features."""
-        return self.layer.bias.shape[0]
-
-    def __call__(self, observation: UInt8[Array, "*batch v v"]) -> Float[Array, "*batch width"]:
-        """The features of a view."""
-        tile, colour = observation // _NUM_COLOURS, observation % _NUM_COLOURS
-        code = (tile << 4 | colour)[..., None] >> jnp.arange(8, dtype=jnp.uint8) & 1
-        flat = code.reshape(*code.shape[:-3], -1).astype(jnp.float32)
+        parts = [
+            part[..., None] == jnp.arange(num, dtype=jnp.uint8)
+            for part, num in ((tile, _NUM_TILES), (colour, _NUM_COLOURS))
+        ]
+        code = jnp.concatenate(parts, axis=-1).astype(jnp.float32)
+        flat = code.reshape(*observation.shape[: observation.ndim - self.axes], -1)
         return jax.nn.relu(self.layer(flat))
 
 
 class Numbers(AbstractEncoder):
-    """A vector of numbers through one dense layer."""
+    """A vector of numbers, or one number, through one dense layer."""
 
     layer: Dense
+    single: bool = eqx.field(static=True)
 
-    def __init__(self, num_in: int, width: int, *, key: Key[Array, ""]):
-        self.layer = Dense(num_in, width, key=key)
+    def __init__(self, shape: tuple[int, ...], width: int, *, key: Key[Array, ""]):
+        self.layer = Dense(math.prod(shape), width, key=key)
+        self.single = not shape
 
     @property
     def width(self) -> int:
         """Number of features."""
         return self.layer.bias.shape[0]
 
-    def __call__(self, observation: Float[Array, "*batch num_in"]) -> Float[Array, "*batch width"]:
+    def __call__(self, observation: Shaped[Array, "..."]) -> Float[Array, "*batch width"]:
         """The features of a vector."""
-        return jax.nn.relu(self.layer(observation.astype(jnp.float32)))
+        numbers = observation[..., None] if self.single else observation
+        return jax.nn.relu(self.layer(numbers.astype(jnp.float32)))
 
 
 def _patches(x: Float[Array, "*batch h w c"]) -> Float[Array, "*batch h-1 w-1 4*c"]:

@@ -28,6 +28,7 @@ from meadow.envs.xland.advance import Fired, State, advance, end_to_end
 from meadow.envs.xland.board import Board, board
 from meadow.envs.xland.near import Kinds
 from meadow.tasks.grid import GridTask
+from meadow.tasks.kinds import CUSTOM
 from meadow.tasks.tiles import COLOURS, EMPTY, pack
 
 ACTIONS = ("move", "turn right", "turn left", "pick up", "put down", "toggle")
@@ -43,12 +44,14 @@ class XLand(AbstractEnvironment[GridTask, State]):
         height, width: of the map, walls included.
         view_size: odd; cells the agent sees ahead and across.
         max_steps: the time limit; `3 * height * width` when None.
-        observe: what the agent sees besides the view: direction, pocket, step, goal, rules.
-        kinds: kinds of rules and goals of your own.
+        observe: what the agent sees besides the view: direction (one-hot), pocket, step, goal,
+            rules.
+        kinds: kinds of rules and goals of your own, each with a code of its own.
 
     Raises:
         UnknownNameError: no such layout or observation.
-        TaskError: the size cannot hold the layout, or the view size is even.
+        TaskError: the size cannot hold the layout, the view size is even, or a kind's code is
+            taken.
     """
 
     layout: str = eqx.field(static=True, default="R1")
@@ -70,6 +73,12 @@ class XLand(AbstractEnvironment[GridTask, State]):
         for name in self.observe:
             if name not in EXTRAS:
                 raise UnknownNameError("observation", name, EXTRAS)
+        codes = [kind.code for kind in self.kinds]
+        if not set(codes) <= set(CUSTOM) or len(set(codes)) < len(codes):
+            raise TaskError(
+                f"Kinds of your own need different codes in {CUSTOM.start}..{CUSTOM.stop - 1}, got "
+                f"{codes}. Write `code: int = CUSTOM[0]`, CUSTOM from `meadow.tasks.kinds`."
+            )
         self.board  # noqa: B018  a layout that cannot be built fails here, not in a step
 
     @property
@@ -160,7 +169,7 @@ class XLand(AbstractEnvironment[GridTask, State]):
         shape = (*state.position.shape, self.view_size, self.view_size)
         seen = {"view": flat.at[cells].get(mode="promise_in_bounds").reshape(shape)}
         every = {
-            "direction": state.direction,
+            "direction": jax.nn.one_hot(state.direction, 4),
             "pocket": state.pocket,
             "step": state.step,
             "goal": task.goal,
