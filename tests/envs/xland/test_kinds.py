@@ -1,4 +1,4 @@
-"""Kinds of rules and goals of your own: batched, chained with the built-in ones, refused when wrong.
+"""Kinds of rules and goals of your own: batched, chained with built-in ones, refused when wrong.
 
 A row of three things faces the agent's left, front and right; only what a kind does is asked for.
 """

@@ -1,0 +1,104 @@
+"""Advantages: against the sum written out, against rlax, and what a cut does."""
+
+import importlib
+import warnings
+from typing import Any
+
+import jax
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from meadow.returns import gae
+
+LENGTH, LIVES = 7, 3
+compiled = jax.jit(gae, static_argnames="trace")
+
+
+def rows(seed: int, *, cuts: float = 0.3, ends: float = 0.2) -> dict[str, np.ndarray]:
+    """Random rewards, discounts (some 0), values, values of what followed, and cuts."""
+    rng = np.random.default_rng(seed)
+    shape = (LENGTH, LIVES)
+    numbers = {
+        name: rng.normal(size=shape).astype(np.float32)
+        for name in ("rewards", "values", "next_values")
+    }
+    alive = rng.random(shape) >= ends
+    cut = (rng.random(shape) < cuts).astype(np.float32)
+    return numbers | {"discounts": (0.9 * alive).astype(np.float32), "cuts": cut}
+
+
+def written_out(rows: dict[str, np.ndarray], trace: float) -> np.ndarray:
+    """Every advantage as a sum of its own: A_t = sum_k (prod of decays) delta_{t+k}."""
+    r, d, v = rows["rewards"], rows["discounts"], rows["values"]
+    deltas = r + d * rows["next_values"] - v
+    decays = trace * d * (1 - rows["cuts"])
+    return np.stack(
+        [
+            sum(decays[t : t + k].prod(axis=0) * deltas[t + k] for k in range(LENGTH - t))
+            for t in range(LENGTH)
+        ]
+    )
+
+
+@given(seed=st.integers(0, 2**32 - 1), trace=st.sampled_from([0.0, 0.5, 0.95, 1.0]))
+def test_the_recursion_is_the_sum(seed, trace):
+    lived = rows(seed)
+    np.testing.assert_allclose(
+        compiled(**lived, trace=trace), written_out(lived, trace), atol=1e-5,
+        err_msg="the advantages are not the discounted sums of the one-step errors",
+    )  # fmt: skip
+
+
+def imported_rlax() -> Any:
+    """The library, or a skip: it hangs on nightly builds, which a new JAX can break on import."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            return importlib.import_module("rlax")
+        except Exception as error:
+            pytest.skip(f'rlax cannot be imported ({error}): pip install "meadow[peers]"')
+
+
+@pytest.mark.parity
+def test_equals_rlax_where_nothing_is_cut():
+    rlax = imported_rlax()
+    lived = rows(0, cuts=0.0)
+    # rlax takes values of all times in one row: what followed a step is the next step.
+    values = np.concatenate([lived["values"], lived["next_values"][-1:]])
+    lived["next_values"] = values[1:]
+    theirs = jax.vmap(
+        lambda r, d, v: rlax.truncated_generalized_advantage_estimation(r, d, 0.9, v),
+        in_axes=1, out_axes=1,
+    )(lived["rewards"], lived["discounts"], values)  # fmt: skip
+    np.testing.assert_allclose(compiled(**lived, trace=0.9), theirs, atol=1e-5)
+
+
+def test_a_cut_stops_the_sum_and_not_the_bootstrap():
+    lived = rows(1, cuts=0.0, ends=0.0)
+    lived["cuts"][3] = 1.0
+    before = np.asarray(compiled(**lived, trace=1.0))
+
+    later = {name: x.copy() for name, x in lived.items()}
+    later["rewards"][4:] += 10.0
+    after = np.asarray(compiled(**later, trace=1.0))
+    np.testing.assert_array_equal(before[:4], after[:4], "what came after a cut was counted")
+    assert (after[4:] > before[4:]).all(), "what came after a cut counts for what it followed"
+
+    worth = {name: x.copy() for name, x in lived.items()}
+    worth["next_values"][3] += 1.0
+    gain = np.asarray(compiled(**worth, trace=1.0)) - before
+    np.testing.assert_allclose(gain[3], 0.9, atol=1e-5, err_msg="the true final value counts")
+    np.testing.assert_allclose(gain[0], 0.9**4, atol=1e-5, err_msg="and for the steps before it")
+    np.testing.assert_array_equal(gain[4:], 0.0, "but for nothing after the cut")
+
+
+def test_nothing_follows_an_end():
+    lived = rows(2, cuts=0.0, ends=0.0)
+    lived["discounts"][3] = 0.0
+    before = np.asarray(compiled(**lived, trace=1.0))
+    lived["next_values"][3] = 1e6
+    lived["rewards"][4:] = 1e6
+    after = np.asarray(compiled(**lived, trace=1.0))
+    np.testing.assert_array_equal(before[:4], after[:4], "an end was followed by something")
