@@ -12,7 +12,7 @@
   al., RL^2, 2016; Nikulin et al., XLand-MiniGrid, 2023, for the presets.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
 import equinox as eqx
 import jax
@@ -113,7 +113,7 @@ class PPO(AbstractLearner[State]):
             SpecError: an observation or action that the network cannot take.
         """
         network = self.plan.build(timestep.observation, action_spec, key=key)
-        return State(network, self._optimiser().init(network))
+        return State(network, self._optimiser().init(cast(Any, network)))
 
     def agent(self, state: State) -> Actor:
         """The policy as it is now, sampling its actions."""
@@ -140,7 +140,8 @@ class PPO(AbstractLearner[State]):
             grads, metrics = jax.grad(self._loss, has_aux=True)(state.network, hidden[who], some)
             metrics["gradient_norm"] = optax.tree.norm(grads)
             steps, optimiser = self._optimiser().update(grads, state.optimiser)
-            return State(optax.apply_updates(state.network, steps), optimiser), metrics
+            network = cast(ActorCritic, optax.apply_updates(cast(Any, state.network), steps))
+            return State(network, optimiser), metrics
 
         orders = jax.vmap(lambda key: jr.permutation(key, lives))(jr.split(key, self.epochs))
         hands = orders.reshape(self.epochs * self.minibatches, -1)

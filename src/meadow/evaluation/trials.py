@@ -65,7 +65,7 @@ def lived(
             success=outcome.success.at[row].max(solved),
             lengths=outcome.lengths.at[row].add(alive),
         )
-        return eqx.tree_at(lambda l: l.over, life, life.over | ~alive), outcome, time + 1
+        return life, outcome, time + 1
 
     start = (life, outcome, jnp.int32(0))
     return jax.lax.while_loop(lambda carry: ~carry[0].over.all(), step, start)[1]

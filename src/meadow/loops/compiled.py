@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Int, Key
 
-from meadow.loops.iteration import Experiment, Metrics, Progress, begin, iterate
+from meadow.loops.iteration import Experiment, Metrics, Progress, Step, begin, iterate
 
 
 class Compiled:
@@ -48,7 +48,7 @@ class Compiled:
         return repeat(step if self._seeds is None else jax.vmap(step), progress, num)
 
 
-def repeat(step: "Step", progress: Progress, num: Int[Array, ""]) -> tuple[Progress, Metrics]:
+def repeat(step: Step, progress: Progress, num: Int[Array, ""]) -> tuple[Progress, Metrics]:
     """`num` times `step`, and the means of its metrics."""
     zeros = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), jax.eval_shape(step, progress)[1])
 

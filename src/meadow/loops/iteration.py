@@ -4,6 +4,7 @@ An `Experiment` is everything that does not change while a run goes on, `Progres
 does. Progress is the checkpoint: resuming, branching and repeating are the same operation.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import equinox as eqx
@@ -63,6 +64,13 @@ class Progress(NamedTuple):
     iteration: Int[Array, ""]
 
 
+Step = Callable[[Progress], tuple[Progress, Metrics]]
+"""One iteration of a given experiment."""
+
+Collect = Callable[..., tuple[Life, Trajectory]]
+"""As `collect`."""
+
+
 def begin(experiment: Experiment, *, key: Key[Array, ""]) -> Progress:
     """A run before its first iteration."""
     key_learner, key_curriculum, key_shape, key = jr.split(key, 4)
@@ -82,7 +90,7 @@ def example(environment: AbstractEnvironment, task: PyTree) -> TimeStep:
 
 
 def iterate(
-    experiment: Experiment, progress: Progress, live: "Collect | None" = None
+    experiment: Experiment, progress: Progress, live: Collect | None = None
 ) -> tuple[Progress, Metrics]:
     """One iteration; `live` is how a placement collects, when it has a way of its own."""
     key, *keys = jr.split(progress.key, 4)

@@ -8,12 +8,14 @@ nothing but the order of floating-point sums.
 
 import functools
 from collections.abc import Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
-from jaxtyping import Array, Int, Key
+from jaxtyping import Array, Int, Key, PyTree
 
+from meadow.core.agent import AbstractAgent
 from meadow.core.curriculum import Ticket
 from meadow.core.errors import MeadowError
 from meadow.core.trajectory import Trajectory
@@ -24,16 +26,6 @@ from meadow.rollout.life import Life
 from meadow.rollout.live import Living
 
 _LIVES, _TIME_LIVES, _WHOLE = PartitionSpec("lives"), PartitionSpec(None, "lives"), PartitionSpec()
-_TRAJECTORY = Trajectory(
-    timestep=_TIME_LIVES,
-    action=_TIME_LIVES,
-    next=_TIME_LIVES,
-    trial_ended=_TIME_LIVES,
-    record=_TIME_LIVES,
-    memory=_LIVES,
-    after=_LIVES,
-    final_memory=_LIVES,
-)
 
 
 class Sharded:
@@ -43,7 +35,7 @@ class Sharded:
         MeadowError: the lives do not divide evenly among the devices.
     """
 
-    def __init__(self, experiment: Experiment, *, devices: Sequence[jax.Device] | None = None):
+    def __init__(self, experiment: Experiment, *, devices: Sequence[Any] | None = None):
         devices = jax.devices() if devices is None else devices
         if experiment.lives % len(devices):
             raise MeadowError(
@@ -60,8 +52,10 @@ class Sharded:
 
     def place(self, progress: Progress) -> Progress:
         """Lay progress over the mesh: lives divided, all else on every device."""
-        whole, lives = (NamedSharding(self._mesh, spec) for spec in (_WHOLE, _LIVES))
-        return jax.device_put(progress, Progress(whole, whole, lives, whole, whole))
+        parts = progress._asdict()
+        specs = {name: _LIVES if name == "life" else _WHOLE for name in parts}
+        laid = {name: NamedSharding(self._mesh, spec) for name, spec in specs.items()}
+        return Progress(**{name: jax.device_put(parts[name], laid[name]) for name in parts})
 
     def run(self, progress: Progress, num: int) -> tuple[Progress, Metrics]:
         """`num` iterations; `progress` is consumed. Metrics are means over them."""
@@ -75,13 +69,19 @@ class Sharded:
         self, experiment: Experiment, progress: Progress, ticket: Ticket, *, key: Key[Array, ""]
     ) -> tuple[Life, Trajectory]:
         living = Living(experiment.environment, experiment.trial)
-        agent = experiment.learner.agent(progress.learner)
-        live = functools.partial(living.collect, length=experiment.length)
+
+        def live(agent: AbstractAgent, life: Life, tasks: PyTree, key: Key[Array, ""]) -> tuple:
+            life, lived = living.collect(agent, life, tasks, experiment.length, key=key)
+            rows = (lived.timestep, lived.action, lived.next, lived.trial_ended, lived.record)
+            return life, rows, (lived.memory, lived.after, lived.final_memory)
+
         shared = jax.shard_map(
-            lambda agent, life, tasks, key: live(agent, life, tasks, key=key),
+            live,
             mesh=self._mesh,
             in_specs=(_WHOLE, _LIVES, _LIVES, _WHOLE),
-            out_specs=(_LIVES, _TRAJECTORY),
+            out_specs=(_LIVES, _TIME_LIVES, _LIVES),
             check_vma=False,
         )
-        return shared(agent, progress.life, ticket.tasks, key)
+        agent = experiment.learner.agent(progress.learner)
+        life, rows, ends = shared(agent, progress.life, ticket.tasks, key)
+        return life, Trajectory(*rows, *ends)

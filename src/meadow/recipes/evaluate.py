@@ -7,7 +7,8 @@ from typing import Any
 import jax
 import jax.random as jr
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from meadow.agents.random import Random
@@ -16,6 +17,7 @@ from meadow.core.errors import TaskError
 from meadow.evaluation.interval import STATISTICS, Estimate, estimate
 from meadow.evaluation.trials import Forgetful, Outcome, lived
 from meadow.recipes.meta import MetaRL
+from meadow.runs.plot import Curve, curves
 from meadow.tasks.grid import GridTask
 
 AGENT, FORGETFUL, RANDOM = "agent", "memory cleared", "random"
@@ -94,22 +96,26 @@ def held_out_tasks(recipe: MetaRL, num: int, *, key: Array) -> GridTask:
 def table(report: Report) -> Table:
     """The adaptation table: a row for each agent, a column for each episode of the trial."""
     episodes = report.outcomes[AGENT].success.shape[1]
-    page = Table(title=f"Success on {report.num_tasks:,} held-out tasks, by episode of the trial")
-    page.add_column("")
+    page = Table(
+        title=f"{report.num_tasks:,} held-out tasks, episode by episode of a trial",
+        caption="Means over tasks unless said, with 95 % bootstrap intervals.",
+        box=SIMPLE_HEAD,
+    )
+    page.add_column("episode")
     for i in range(episodes):
-        page.add_column(f"episode {i + 1}", justify="right")
+        page.add_column(str(i + 1), justify="center", no_wrap=True)
+    page.add_row("[italic]success[/]")
     for name in report.outcomes:
         page.add_row(name, *(_cell(one) for one in report.success(name)))
-    page.add_section()
+    page.add_row("[italic]return of the agent[/]")
     for statistic in STATISTICS:
-        row = report.returns(AGENT, statistic)
-        page.add_row(f"return, {statistic}", *(_cell(one) for one in row))
-    page.caption = "95 % bootstrap intervals over tasks; returns are the agent's."
+        page.add_row(statistic, *(_cell(one) for one in report.returns(AGENT, statistic)))
     return page
 
 
 def _cell(one: Estimate) -> str:
-    return f"{one.value:.2f} [dim]{one.low:.2f}–{one.high:.2f}[/]"
+    low, high = (f"{bound:.2f}".removeprefix("0") for bound in (one.low, one.high))
+    return f"{one.value:.2f}\n[dim]{low}–{high}[/]"
 
 
 def summary(report: Report) -> dict[str, Any]:
@@ -135,11 +141,10 @@ def _interval(one: Estimate) -> list[float]:
 
 def plot(report: Report, path: Path) -> Path:
     """The adaptation curves as a picture."""
-    from meadow.runs.plot import curves
 
-    def series(name: str) -> tuple[Float[np.ndarray, "episodes"], ...]:
-        rows = np.array(report.success(name))
-        return (np.arange(1, len(rows) + 1), *rows.T)
+    def series(name: str) -> Curve:
+        mean, low, high = np.array(report.success(name)).T
+        return np.arange(1, len(mean) + 1), mean, low, high
 
     return curves(
         path,

@@ -102,7 +102,7 @@ class _Watcher:
     def __call__(self, iteration: int, values: dict[str, np.ndarray], progress: Progress) -> bool:
         now = time.monotonic()
         steps = iteration * self._recipe.lives * self._recipe.length
-        values = {"steps": np.int64(steps), **values}
+        values = {"steps": np.asarray(steps), **values}
         self._metrics.write(iteration, values)
         self._display.show(iteration, values)
         if now > self._due:

@@ -54,6 +54,7 @@ class Living(eqx.Module):
         timestep = eqx.tree_at(lambda t: t.episode, timestep, life.timestep.episode)
         steps = life.steps + 1
         timestep, over = self.trial.spend(timestep, steps)
+        over = over | life.over  # without a next task a trial that is over stays so
         moment = Moment(life.timestep, action, timestep, over, record)
         life = Life(life.task, state, timestep, memory, steps, over, life.number)
         return life, moment
