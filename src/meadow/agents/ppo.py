@@ -166,7 +166,9 @@ class PPO(AbstractLearner[State]):
 
     def _advantages(self, state: State, trajectory: Trajectory) -> Float[Array, "time batch"]:
         ended = trajectory.trial_ended
-        discount = jnp.where(ended, trajectory.next.discount, 1.0)
+        # An episode's end within a trial cuts nothing, whatever the environment says of it.
+        inner = trajectory.next.last() & ~ended
+        discount = jnp.where(inner, 1.0, trajectory.next.discount)
         values = trajectory.record["value"]
         after = self._values_after(state, trajectory)
         next_values = jnp.concatenate([values[1:], after[-1:]])
