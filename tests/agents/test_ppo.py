@@ -1,0 +1,370 @@
+"""PPO: its first update against the formulas in NumPy, and what its memory does.
+
+The transcription is float64 throughout; its gradients are central differences, so that nothing is
+shared with what is tested, not even automatic differentiation.
+"""
+
+import dataclasses
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+import pytest
+
+from meadow.agents.ppo import PPO, Actor, Memory, State
+from meadow.core.spec import Discrete
+from meadow.core.timestep import StepType, TimeStep
+from meadow.core.trajectory import Trajectory
+from meadow.nn.actor_critic import Plan
+from meadow.rollout.life import Trial, unborn
+from meadow.rollout.live import Living
+from meadow.testing.probes import HiddenArm
+
+LENGTH, LIVES, SEEN, ACTIONS, WIDTH = 5, 4, 2, 3, 4
+LEARNER = PPO(
+    Plan(channels=(), features=3, aside=2, memory=WIDTH, heads=3),
+    gamma=0.9,
+    trace=0.8,
+    entropy=0.02,
+    learning_rate=1e-2,
+    max_norm=0.1,
+    epochs=2,
+    minibatches=2,
+)
+
+
+# --- a chunk in which everything happens ----------------------------------------------------------
+
+
+def chunk(seed: int = 0) -> Trajectory:
+    """Episodes and trials that end in every way, with made-up numbers; all arrays are NumPy's."""
+    rng = np.random.default_rng(seed)
+    shape = (LENGTH, LIVES)
+
+    def normal(*shape: int) -> np.ndarray:
+        return rng.normal(size=shape).astype(np.float32)
+
+    episode_ends, trial_ends, terminates = ENDS
+    step_type = np.where(episode_ends, StepType.LAST, StepType.MID).astype(np.uint8)
+    before = np.full(shape, StepType.MID, np.uint8)
+    before[1:][episode_ends[:-1]] = StepType.FIRST
+    episode = np.ones(shape, np.int32)
+    episode[1:][trial_ends[:-1]] = 0
+    discount = np.where(episode_ends, ~terminates, rng.choice([1.0, 0.7], shape))
+    actions = rng.integers(0, ACTIONS, shape).astype(np.int32)
+    after_type = np.where(trial_ends[-1], StepType.LAST, before[-1]).astype(np.uint8)
+    return Trajectory(
+        timestep=_timestep(before, normal(*shape), normal(*shape, SEEN), episode),
+        action=jnp.asarray(actions),
+        next=_timestep(step_type, normal(*shape), normal(*shape, SEEN), episode, discount),
+        trial_ended=jnp.asarray(trial_ends),
+        # Not what the network would say, so that ratios and values lie on both sides of the clip.
+        record={
+            "log_prob": jnp.asarray(np.log(1 / ACTIONS) + 0.3 * normal(*shape)),
+            "value": jnp.asarray(normal(*shape)),
+        },
+        memory=_memory(normal(LIVES, WIDTH), rng),
+        after=_timestep(after_type, normal(LIVES), normal(LIVES, SEEN), episode[-1]),
+        final_memory=_memory(normal(LIVES, WIDTH), rng),
+    )
+
+
+# One column a life, one row a step: e an episode ends, t it and the trial are cut, T both end.
+_DRAWN = """
+    . e . T
+    t . . .
+    . . e .
+    . T . e
+    . t T e
+"""
+_LETTERS = np.array(_DRAWN.split()).reshape(LENGTH, LIVES)
+ENDS = _LETTERS != ".", np.isin(_LETTERS, ["t", "T"]), np.isin(_LETTERS, ["e", "T"])
+
+
+def _timestep(step_type, reward, observation, episode, discount=None) -> TimeStep:
+    discount = np.ones(np.shape(reward)) if discount is None else discount
+    return TimeStep(
+        step_type=jnp.asarray(step_type),
+        reward=jnp.asarray(reward),
+        discount=jnp.asarray(discount, jnp.float32),
+        observation=jnp.asarray(observation),
+        episode=jnp.asarray(episode),
+    )
+
+
+def _memory(hidden: np.ndarray, rng: np.random.Generator) -> Memory:
+    actions = rng.integers(0, ACTIONS, LIVES).astype(np.int32)
+    return Memory(jnp.asarray(hidden), jnp.asarray(actions))
+
+
+# --- the formulas ---------------------------------------------------------------------------------
+
+
+class Told(NamedTuple):
+    """What the network is told at one step of one life."""
+
+    seen: np.ndarray
+    action: int
+    reward: float
+    first: bool
+    forget: bool
+
+
+def told(timestep: TimeStep, where: tuple, action: int) -> Told:
+    first = timestep.step_type[where] == StepType.FIRST
+    forget = first and timestep.episode[where] == 0
+    seen, reward = timestep.observation[where], timestep.reward[where]
+    return Told(seen, -1 if forget else action, reward, first, forget)
+
+
+def network(p: Any, hidden: np.ndarray, row: Told) -> tuple[np.ndarray, np.ndarray, float]:
+    """One step: the memory after it, the logits, the value."""
+    (encoder,) = p.encoders.values()
+    features = np.maximum(row.seen @ encoder.layer.weight + encoder.layer.bias, 0)
+    before = p.action.bias + (p.action.weight[row.action] if row.action >= 0 else 0)
+    inputs = np.concatenate([features, before, [row.reward, row.first]])
+    hidden = np.zeros(WIDTH) if row.forget else hidden
+
+    x_r, x_z, x_n = np.split(inputs @ p.memory.inward + p.memory.bias, 3)
+    h_r, h_z, h_n = np.split(hidden @ p.memory.recurrent, 3)
+    r, z = 1 / (1 + np.exp(-x_r - h_r)), 1 / (1 + np.exp(-x_z - h_z))
+    hidden = (1 - z) * np.tanh(x_n + r * (h_n + p.memory.candidate_bias)) + z * hidden
+
+    policy = np.tanh(hidden @ p.policy_hidden.weight + p.policy_hidden.bias)
+    value = np.tanh(hidden @ p.value_hidden.weight + p.value_hidden.bias)
+    logits = policy @ p.policy.weight + p.policy.bias
+    return hidden, logits, (value @ p.value.weight + p.value.bias)[0]
+
+
+def unroll(p: Any, lived: Trajectory, life: int) -> tuple[list, list, list]:
+    """Memories, logits and values of one life of the chunk."""
+    hidden, action = lived.memory.hidden[life], lived.memory.action[life]
+    rows = []
+    for t in range(LENGTH):
+        rows.append(network(p, hidden, told(lived.timestep, (t, life), action)))
+        hidden, action = rows[-1][0], lived.action[t, life]
+    return tuple(map(list, zip(*rows, strict=True)))
+
+
+def advantages(p: Any, lived: Trajectory) -> np.ndarray:
+    """A_t = delta_t + gamma lambda A_{t+1}, to the end of the trial."""
+    values, result = lived.record["value"], np.zeros((LENGTH, LIVES))
+    for life in range(LIVES):
+        memories, _, _ = unroll(p, lived, life)
+        later = 0.0
+        for t in reversed(range(LENGTH)):
+            ended, last = lived.trial_ended[t, life], t == LENGTH - 1
+            if last:
+                final = lived.final_memory
+                row = told(lived.after, (life,), final.action[life])
+                following = network(p, final.hidden[life], row)[2]
+            elif ended:  # the value of the true final observation, which no row of the chunk shows
+                row = told(lived.next, (t, life), lived.action[t, life])
+                following = network(p, memories[t], row)[2]
+            else:
+                following = values[t + 1, life]
+            episode_only = lived.next.step_type[t, life] == StepType.LAST and not ended
+            discount = 0.9 * (1.0 if episode_only else lived.next.discount[t, life])
+            delta = lived.next.reward[t, life] + discount * following - values[t, life]
+            later = delta + (0.0 if ended or last else 0.8 * discount * later)
+            result[t, life] = later
+    return result
+
+
+def loss(p: Any, lived: Trajectory, advantage: np.ndarray, who: np.ndarray) -> dict[str, float]:
+    """The clipped surrogate, the clipped value loss and the entropy of a minibatch."""
+    rows = [unroll(p, lived, life) for life in who]
+    logits = np.stack([row[1] for row in rows], axis=1)
+    value = np.stack([row[2] for row in rows], axis=1)
+    log_probs = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
+    taken = np.take_along_axis(log_probs, lived.action[:, who, None], -1)[..., 0]
+    ratio = np.exp(taken - lived.record["log_prob"][:, who])
+    target = (advantage + lived.record["value"])[:, who]
+    a = advantage[:, who]
+    a = (a - a.mean()) / (a.std() + 1e-8)
+    old = lived.record["value"][:, who]
+    near = old + np.clip(value - old, -0.2, 0.2)
+    terms = {
+        "policy_loss": -np.minimum(ratio * a, np.clip(ratio, 0.8, 1.2) * a).mean(),
+        "value_loss": np.maximum((value - target) ** 2, (near - target) ** 2).mean() / 2,
+        "entropy": -(np.exp(log_probs) * log_probs).sum(-1).mean(),
+        "clipped": (np.abs(ratio - 1) > 0.2).mean(),
+    }
+    total = terms["policy_loss"] + 0.5 * terms["value_loss"] - 0.02 * terms["entropy"]
+    return terms | {"loss": total}
+
+
+def update(p: Any, lived: Trajectory, hands: np.ndarray) -> tuple[Any, dict[str, float]]:
+    """Adam over the hands, gradients clipped at norm 0.1; mean metrics."""
+    leaves, treedef = jax.tree.flatten(p)
+    ends = np.cumsum([x.size for x in leaves])[:-1]
+    advantage, x = advantages(p, lived), np.concatenate([x.ravel() for x in leaves])
+
+    def unravel(x: np.ndarray) -> Any:
+        parts = zip(np.split(x, ends), leaves, strict=True)
+        return treedef.unflatten([part.reshape(leaf.shape) for part, leaf in parts])
+
+    def slope(x: np.ndarray, who: np.ndarray, i: int) -> float:
+        step = 1e-6 * np.eye(1, x.size, i)[0]
+        high, low = (loss(unravel(y), lived, advantage, who)["loss"] for y in (x + step, x - step))
+        return (high - low) / 2e-6
+
+    m, v, metrics = np.zeros_like(x), np.zeros_like(x), []
+    for count, who in enumerate(hands, start=1):
+        g = np.array([slope(x, who, i) for i in range(x.size)])
+        norm = np.sqrt((g**2).sum())
+        metrics.append(loss(unravel(x), lived, advantage, who) | {"gradient_norm": norm})
+        g = g * min(1.0, 0.1 / norm)
+        m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g**2
+        m_hat, v_hat = m / (1 - 0.9**count), v / (1 - 0.999**count)
+        x = x - 1e-2 * m_hat / (np.sqrt(v_hat) + 1e-8)
+    return unravel(x), {name: np.mean([m[name] for m in metrics]) for name in metrics[0]}
+
+
+def exact(tree: Any) -> Any:
+    """The same numbers as float64 (integers and bytes stay)."""
+    return jax.tree.map(
+        lambda x: np.asarray(x, float) if jnp.issubdtype(x.dtype, jnp.floating) else np.asarray(x),
+        tree,
+    )
+
+
+# --- the learner ----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def state() -> State:
+    """Fresh, but for a policy that prefers some actions and biases that are not 0."""
+    row = jax.tree.map(lambda x: x[0, 0], chunk().timestep)
+    state = LEARNER.init(row, Discrete(ACTIONS), key=jr.key(0))
+    leaves, treedef = jax.tree.flatten(state.network)
+    keys = jr.split(jr.key(1), len(leaves))
+    noisy = [x + 0.3 * jr.normal(k, x.shape) for x, k in zip(leaves, keys, strict=True)]
+    return State(treedef.unflatten(noisy), state.optimiser)
+
+
+def test_the_chunk_has_everything_in_it():
+    lived = chunk()
+    truncated = np.asarray(lived.trial_ended & (lived.next.discount != 0))
+    assert truncated[:-1].any() and truncated[-1].any(), "a trial is cut within and at the end"
+    terminated = np.asarray(lived.trial_ended & (lived.next.discount == 0))
+    assert terminated[:-1].any() and terminated[-1].any(), "and one terminates"
+    inner = np.asarray(lived.next.last() & ~lived.trial_ended)
+    assert inner[:-1].any() and inner[-1].any(), "and an episode ends within a trial"
+    assert (np.asarray(lived.next.discount)[~ENDS[0]] < 1).any(), "and the environment discounts"
+
+
+def test_advantages_run_to_the_end_of_the_trial(state):
+    lived = chunk()
+    got = jax.jit(LEARNER.score)(state, lived)
+    expected = np.abs(advantages(exact(state.network), exact(lived))).mean(axis=0)
+    np.testing.assert_allclose(got, expected, rtol=1e-5, err_msg="|A|, column by column")
+
+
+def test_an_update_is_the_formulas(state):
+    lived, key = chunk(), jr.key(5)
+    after, metrics = jax.jit(lambda *args: LEARNER.update(*args, key=key))(state, lived)
+    orders = [jr.permutation(k, LIVES) for k in jr.split(key, LEARNER.epochs)]
+    hands = np.concatenate([np.asarray(order).reshape(2, -1) for order in orders])
+    expected, terms = update(exact(state.network), exact(lived), hands)
+    assert set(metrics) == set(terms), "the metrics that are announced"
+    assert 0 < terms["clipped"] < 1 and terms["gradient_norm"] > 0.1, "the batch tests both clips"
+    for name, value in terms.items():
+        np.testing.assert_allclose(metrics[name], value, atol=1e-5, rtol=1e-5, err_msg=name)
+    moved = 0.0
+    for (where, x), y, start in zip(
+        jax.tree_util.tree_leaves_with_path(after.network), jax.tree.leaves(expected),
+        jax.tree.leaves(state.network), strict=True,
+    ):  # fmt: skip
+        np.testing.assert_allclose(x, y, atol=1e-5, err_msg=jax.tree_util.keystr(where))
+        moved = max(moved, float(jnp.abs(x - start).max()))
+    assert moved > 1e-2, "the update moved the network"
+
+
+def test_the_learning_rate_falls_to_nothing(state):
+    learner = dataclasses.replace(LEARNER, updates=4, epochs=1, minibatches=1)
+    start = learner.init(jax.tree.map(lambda x: x[0, 0], chunk().timestep), Discrete(3),
+                         key=jr.key(0))  # fmt: skip
+    step = jax.jit(lambda state: learner.update(state, chunk(), key=jr.key(0))[0])
+    now, sizes = start, []
+    for _ in range(5):
+        later = step(now)
+        change = jax.tree.map(lambda a, b: jnp.abs(a - b).max(), later.network, now.network)
+        sizes.append(max(jax.tree.leaves(change)).item())
+        now = later
+    np.testing.assert_allclose(sizes[0], 1e-2, rtol=1e-3, err_msg="Adam's first step is the rate")
+    assert sizes[3] < sizes[0] / 2, "the last update is a small one"
+    assert sizes[4] == 0.0, "after `updates` calls nothing moves any more"
+
+
+def test_lives_must_be_dealt_evenly(state):
+    learner = dataclasses.replace(LEARNER, minibatches=3)
+    with pytest.raises(ValueError, match="4 lives do not divide by minibatches=3. Change one"):
+        learner.update(state, chunk(), key=jr.key(0))
+
+
+# --- the agent ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("step_type", "episode", "forgets"),
+    [
+        (StepType.FIRST, 0, True),
+        (StepType.FIRST, 1, False),
+        (StepType.MID, 0, False),
+        (StepType.LAST, 0, False),
+    ],
+)
+def test_memory_is_cleared_where_a_trial_begins_and_only_there(state, step_type, episode, forgets):
+    agent = Actor(state.network)
+    timestep = _timestep(np.uint8(step_type), np.float32(0), np.ones(SEEN, "f"), np.int32(episode))
+    full = Memory(jnp.ones(WIDTH), jnp.int32(1))
+    remembers, _, record = agent.act(full, timestep, key=jr.key(0))
+    fresh, _, blank = agent.act(agent.init_memory(), timestep, key=jr.key(0))
+    same = eqx.tree_equal(remembers.hidden, fresh.hidden) and record["value"] == blank["value"]
+    assert bool(same) == forgets, "what came before the trial must not be known, all else must"
+
+
+def test_acting_step_by_step_equals_unrolling():
+    environment, tasks = HiddenArm(num=3, length=3), jnp.arange(LIVES) % 3
+    example = environment.reset(tasks[0], key=jr.key(0))[1]
+    start = LEARNER.init(example, environment.action_spec, key=jr.key(0))
+    agent = LEARNER.agent(start)
+    living = Living(environment, Trial(episodes=2))
+
+    @jax.jit
+    def collect(key):
+        life = unborn(environment, agent, tasks)
+        life, _ = living.collect(agent, life, tasks, 4, key=key)  # so that memories are not blank
+        return living.collect(agent, life, tasks, LENGTH, key=key)[1]
+
+    lived = exact(collect(jr.key(2)))
+    assert lived.trial_ended[:-1].any() and (lived.memory.hidden != 0).any()
+    for life in range(LIVES):
+        memories, logits, values = unroll(exact(start.network), lived, life)
+        np.testing.assert_allclose(lived.record["value"][:, life], values, atol=1e-5)
+        np.testing.assert_allclose(lived.final_memory.hidden[life], memories[-1], atol=1e-5)
+        log_probs = np.array(logits) - np.log(np.exp(logits).sum(-1, keepdims=True))
+        taken = np.take_along_axis(log_probs, lived.action[:, life, None], -1)[:, 0]
+        np.testing.assert_allclose(lived.record["log_prob"][:, life], taken, atol=1e-5)
+    np.testing.assert_array_equal(lived.final_memory.action, lived.action[-1], "what it did last")
+
+
+def test_it_samples_from_its_policy_and_greedy_takes_the_likeliest(state):
+    timestep = _timestep(np.uint8(1), np.float32(0), np.ones(SEEN, np.float32), np.int32(0))
+    agent = Actor(state.network)
+    memory = agent.init_memory()
+    act = jax.jit(jax.vmap(lambda key: agent.act(memory, timestep, key=key)[1:]))
+    actions, record = act(jr.split(jr.key(0), 4000))
+    _, logits, _ = network(
+        exact(state.network), np.zeros(WIDTH), Told(np.ones(SEEN), -1, 0.0, False, False)
+    )
+    probs = np.exp(logits) / np.exp(logits).sum()
+    counts = np.bincount(np.asarray(actions), minlength=ACTIONS) / 4000
+    np.testing.assert_allclose(counts, probs, atol=0.03, err_msg="how often each was taken")
+    np.testing.assert_allclose(np.exp(record["log_prob"]), probs[actions], atol=1e-5)
+    greedy = Actor(state.network, greedy=True).act(memory, timestep, key=jr.key(0))[1]
+    assert greedy == probs.argmax(), "greedy takes the likeliest"
