@@ -174,7 +174,9 @@ def advantages(p: Any, lived: Trajectory) -> np.ndarray:
     return result
 
 
-def loss(p: Any, lived: Trajectory, advantage: np.ndarray, who: np.ndarray) -> dict[str, float]:
+def loss(
+    p: Any, lived: Trajectory, advantage: np.ndarray, who: np.ndarray, move: float
+) -> dict[str, float]:
     """The clipped surrogate, the clipped value loss and the entropy of a minibatch."""
     rows = [unroll(p, lived, life) for life in who]
     logits = np.stack([row[1] for row in rows], axis=1)
@@ -186,7 +188,7 @@ def loss(p: Any, lived: Trajectory, advantage: np.ndarray, who: np.ndarray) -> d
     a = advantage[:, who]
     a = (a - a.mean()) / (a.std() + 1e-8)
     old = lived.record["value"][:, who]
-    near = old + np.clip(value - old, -0.2, 0.2)
+    near = old + np.clip(value - old, -move, move)
     terms = {
         "policy_loss": -np.minimum(ratio * a, np.clip(ratio, 0.8, 1.2) * a).mean(),
         "value_loss": np.maximum((value - target) ** 2, (near - target) ** 2).mean() / 2,
@@ -197,7 +199,9 @@ def loss(p: Any, lived: Trajectory, advantage: np.ndarray, who: np.ndarray) -> d
     return terms | {"loss": total}
 
 
-def update(p: Any, lived: Trajectory, hands: np.ndarray) -> tuple[Any, dict[str, float]]:
+def update(
+    p: Any, lived: Trajectory, hands: np.ndarray, move: float
+) -> tuple[Any, dict[str, float]]:
     """Adam over the hands, gradients clipped at norm 0.1; mean metrics."""
     leaves, treedef = jax.tree.flatten(p)
     ends = np.cumsum([x.size for x in leaves])[:-1]
@@ -209,14 +213,16 @@ def update(p: Any, lived: Trajectory, hands: np.ndarray) -> tuple[Any, dict[str,
 
     def slope(x: np.ndarray, who: np.ndarray, i: int) -> float:
         step = 1e-6 * np.eye(1, x.size, i)[0]
-        high, low = (loss(unravel(y), lived, advantage, who)["loss"] for y in (x + step, x - step))
+        high, low = (
+            loss(unravel(y), lived, advantage, who, move)["loss"] for y in (x + step, x - step)
+        )
         return (high - low) / 2e-6
 
     m, v, metrics = np.zeros_like(x), np.zeros_like(x), []
     for count, who in enumerate(hands, start=1):
         g = np.array([slope(x, who, i) for i in range(x.size)])
         norm = np.sqrt((g**2).sum())
-        metrics.append(loss(unravel(x), lived, advantage, who) | {"gradient_norm": norm})
+        metrics.append(loss(unravel(x), lived, advantage, who, move) | {"gradient_norm": norm})
         g = g * min(1.0, 0.1 / norm)
         m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g**2
         m_hat, v_hat = m / (1 - 0.9**count), v / (1 - 0.999**count)
@@ -264,12 +270,14 @@ def test_advantages_run_to_the_end_of_the_trial(state):
     np.testing.assert_allclose(got, expected, rtol=1e-5, err_msg="|A|, column by column")
 
 
-def test_an_update_is_the_formulas(state):
+@pytest.mark.parametrize("value_clip", [0.3, None])
+def test_an_update_is_the_formulas(state, value_clip):
     lived, key = chunk(), jr.key(5)
-    after, metrics = jax.jit(lambda *args: LEARNER.update(*args, key=key))(state, lived)
+    learner = dataclasses.replace(LEARNER, value_clip=value_clip)
+    after, metrics = jax.jit(lambda *args: learner.update(*args, key=key))(state, lived)
     orders = [jr.permutation(k, LIVES) for k in jr.split(key, LEARNER.epochs)]
     hands = np.concatenate([np.asarray(order).reshape(2, -1) for order in orders])
-    expected, terms = update(exact(state.network), exact(lived), hands)
+    expected, terms = update(exact(state.network), exact(lived), hands, value_clip or np.inf)
     assert set(metrics) == set(terms), "the metrics that are announced"
     assert 0 < terms["clipped"] < 1 and terms["gradient_norm"] > 0.1, "the batch tests both clips"
     for name, value in terms.items():
