@@ -3,7 +3,7 @@
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,7 +19,7 @@ from meadow.recipes import film as filming
 from meadow.recipes import ids
 from meadow.recipes.demo import demo as run_demo
 from meadow.recipes.meta import DEMO, PRESETS, MetaRL
-from meadow.recipes.train import load, recipe_of
+from meadow.recipes.train import SAVE_EVERY, load, recipe_of
 from meadow.recipes.train import train as run_train
 from meadow.runs.folder import Run
 
@@ -51,6 +51,7 @@ def train(
     out: Path = Path("runs/train"),
     resume: Path | None = None,
     minutes: float | None = None,
+    save_every: float = SAVE_EVERY,
 ) -> None:
     """Train a recipe; every field of it can be changed here.
 
@@ -61,12 +62,18 @@ def train(
         out: folder for the run: manifest, metrics, checkpoints, plots.
         resume: go on with the run in this folder, bit for bit, as the recipe it was begun with.
         minutes: stop after so long.
+        save_every: seconds between checkpoints.
     """
     if resume is None:
-        training = run_train(recipe, out, minutes=minutes)
+        training = run_train(recipe, out, minutes=minutes, save_every=save_every)
     else:
+        if all(recipe != preset for _, preset in PRESETS.values()):
+            raise MeadowError(
+                f"A run goes on as the recipe it was begun with: its fields cannot be changed. "
+                f"Write `meadow train --resume {resume}`, or begin another run with `--out`."
+            )
         recipe = recipe_of(Run.open(resume))
-        training = run_train(recipe, resume, resume=True, minutes=minutes)
+        training = run_train(recipe, resume, resume=True, minutes=minutes, save_every=save_every)
     console, path = _console(), training.run.path
     if training.stopped:
         console.print(f"Stopped and saved. Go on with: [bold]meadow train --resume {path}[/]")
@@ -161,22 +168,39 @@ COMMANDS = {
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Parse, run, and end with a sentence instead of a traceback where the input is at fault."""
-    argv = sys.argv[1:] if argv is None else argv
+    argv = list(sys.argv[1:] if argv is None else argv)
     _cache_compiled_programs()
     try:
-        if argv and not argv[0].startswith("-") and argv[0] not in COMMANDS:
-            raise UnknownNameError("command", argv[0], COMMANDS)
+        _check_name(argv[:1], "command", COMMANDS)
+        if argv[:1] == ["train"]:
+            _check_name(argv[1:2], "recipe", PRESETS)
+        _obey(argv)
+    except MeadowError as error:
+        _console().print(f"[bold red]meadow:[/] {escape(str(error))}")
+        raise SystemExit(2) from error
+
+
+def _obey(argv: list[str]) -> None:
+    if not argv or argv[0] not in COMMANDS:  # asks for help, or needs it
         tyro.extras.subcommand_cli_from_dict(
             COMMANDS,
             prog="meadow",
             description="Open-ended reinforcement learning: tasks whose rules are hidden, agents "
             "that find them out.",
-            args=list(argv),
-            config=(tyro.conf.ConsolidateSubcommandArgs,),
+            args=argv,
         )
-    except MeadowError as error:
-        _console().print(f"[bold red]meadow:[/] {escape(str(error))}")
-        raise SystemExit(2) from error
+        return
+    name, *rest = argv
+    # A command of its own, not one of several: so its options may stand before or after a recipe.
+    config = (tyro.conf.CascadeSubcommandArgs,)
+    tyro.cli(COMMANDS[name], prog=f"meadow {name}", args=rest, config=config)
+
+
+def _check_name(given: Sequence[str], kind: str, known: Collection[str]) -> None:
+    """Offer close matches for a name that nothing is called (an option is none)."""
+    for name in given:
+        if not name.startswith("-") and name not in known:
+            raise UnknownNameError(kind, name, known)
 
 
 def _cache_compiled_programs() -> None:

@@ -24,7 +24,7 @@ from meadow.runs.metrics import Metrics
 from meadow.runs.plot import learning_curve
 from meadow.runs.progress import Progress as Display
 
-_SECONDS_BETWEEN_CHECKPOINTS = 30.0
+SAVE_EVERY = 30.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,15 +45,22 @@ class Training:
 
 
 def train(
-    recipe: MetaRL, out: Path, *, resume: bool = False, minutes: float | None = None
+    recipe: MetaRL,
+    out: Path,
+    *,
+    resume: bool = False,
+    minutes: float | None = None,
+    save_every: float = SAVE_EVERY,
 ) -> Training:
     """Run a recipe into the folder `out`, or go on with the run that is there.
 
     On several devices lives are laid over all of them. What was saved last is never more than one
-    chunk and half a minute behind; an interrupted run goes on bit for bit.
+    chunk and `save_every` behind; an interrupted run goes on bit for bit.
 
     Args:
+        resume: go on with the run in `out`.
         minutes: stop after so long, at the next chunk's end.
+        save_every: seconds between checkpoints; 0 for one after every chunk.
 
     Raises:
         CheckpointError: `out` holds a run and `resume` is false, or holds none and it is true.
@@ -68,7 +75,7 @@ def train(
         run.rewind(iteration)
     began, start = time.monotonic(), int(progress.iteration)
     with Display(recipe.iterations, start=start) as display, Interrupt(display.say) as interrupt:
-        watcher = _Watcher(recipe, run, display, interrupt, minutes, began)
+        watcher = _Watcher(recipe, run, display, interrupt, minutes, save_every)
         progress = drive(placement, progress, recipe.iterations, recipe.chunk, watcher)
         if watcher.saved < int(progress.iteration):
             run.checkpoint(int(progress.iteration), progress)
@@ -91,13 +98,14 @@ class _Watcher:
         display: Display,
         interrupt: Interrupt,
         minutes: float | None,
-        began: float,
+        save_every: float,
     ):
-        self.saved = 0
+        self.saved, began = 0, time.monotonic()
         self._recipe, self._run, self._display, self._interrupt = recipe, run, display, interrupt
         self._deadline = np.inf if minutes is None else began + 60 * minutes
         self._metrics = Metrics(run.metrics_path)
-        self._last, self._due = began, began + _SECONDS_BETWEEN_CHECKPOINTS
+        self._save_every = save_every
+        self._last, self._due = began, began + save_every
 
     def __call__(self, iteration: int, values: dict[str, np.ndarray], progress: Progress) -> bool:
         now = time.monotonic()
@@ -105,9 +113,9 @@ class _Watcher:
         values = {"steps": np.asarray(steps), **values}
         self._metrics.write(iteration, values)
         self._display.show(iteration, values)
-        if now > self._due:
+        if now >= self._due:
             self._run.checkpoint(iteration, progress)
-            self.saved, self._due = iteration, now + _SECONDS_BETWEEN_CHECKPOINTS
+            self.saved, self._due = iteration, now + self._save_every
         # Stop before a chunk that would end after the deadline, not after it.
         took, self._last = now - self._last, now
         return self._interrupt.requested or now + took > self._deadline
