@@ -1,7 +1,7 @@
 """Drive: run a placement in chunks and show each chunk to whoever is watching."""
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import jax
 import numpy as np
@@ -9,6 +9,7 @@ import numpy as np
 from meadow.loops.iteration import Experiment, Metrics, Progress
 
 
+@runtime_checkable
 class Placement(Protocol):
     """Where a run runs: `Compiled`, `Sharded`."""
 

@@ -1,0 +1,67 @@
+"""A run cut anywhere and resumed is the same run, bit for bit."""
+
+import jax
+import jax.random as jr
+import numpy as np
+import pytest
+
+from meadow.loops.compiled import Compiled
+from meadow.loops.drive import drive
+from meadow.loops.iteration import begin
+from meadow.runs.folder import Run
+
+HALF = 3
+
+
+@pytest.fixture(scope="module")
+def whole(compiled):
+    """Twice `HALF` iterations without a stop."""
+    progress, metrics = compiled.run(compiled.begin(key=jr.key(0)), 2 * HALF)
+    return jax.device_get((jax.tree.map(unkeyed, progress), metrics))
+
+
+def unkeyed(x):
+    """A typed key's data, so that it can be kept as an array."""
+    return jr.key_data(x) if jax.dtypes.issubdtype(x.dtype, jax.dtypes.prng_key) else x
+
+
+def test_saving_and_loading_changes_nothing(compiled, experiment, whole, same_bits, tmp_path):
+    progress, _ = compiled.run(compiled.begin(key=jr.key(0)), HALF)
+    run = Run.create(tmp_path / "run", {})
+    run.checkpoint(int(progress.iteration), progress)
+    # A fresh program, and shapes without values, as a new process has them.
+    like = jax.eval_shape(lambda key: begin(experiment, key=key), jr.key(0))
+    iteration, restored = Run.open(tmp_path / "run").restore(like)
+    assert iteration == HALF, "the checkpoint says where it was"
+    same_bits(restored, progress, "a checkpoint gives back what was saved")
+    progress, _ = Compiled(experiment).run(restored, HALF)
+    same_bits(jax.tree.map(unkeyed, progress), whole[0], "2N iterations are N, a stop, and N more")
+    assert int(progress.iteration) == 2 * HALF
+
+
+def test_the_size_of_chunks_changes_nothing(compiled, whole, same_bits):
+    seen, sums = [], []
+
+    def watch(iteration, metrics, progress):
+        sums.append((iteration - (seen[-1] if seen else 0), metrics["return"]))
+        seen.append(iteration)
+        return False
+
+    progress = drive(compiled, compiled.begin(key=jr.key(0)), 2 * HALF, 4, watch)
+    assert seen == [4, 6], "a watcher is told after every chunk, the last may be short"
+    same_bits(jax.tree.map(unkeyed, progress), whole[0], "chunks cut a run without a trace")
+    mean = sum(num * value for num, value in sums) / (2 * HALF)
+    np.testing.assert_allclose(mean, whole[1]["return"], rtol=1e-5, err_msg="metrics are means")
+
+
+def test_a_watcher_stops_a_run_and_it_goes_on_where_it_was(compiled, whole, same_bits):
+    stopped = drive(compiled, compiled.begin(key=jr.key(0)), 2 * HALF, 1, lambda i, *_: i == 2)
+    assert int(stopped.iteration) == 2, "it stops when it is asked to"
+    progress = drive(compiled, stopped, 2 * HALF, 3, lambda *_: False)
+    same_bits(jax.tree.map(unkeyed, progress), whole[0], "what was done already counts")
+
+
+def test_another_key_is_another_run(compiled, whole):
+    progress, _ = compiled.run(compiled.begin(key=jr.key(1)), 2 * HALF)
+    pairs = zip(jax.tree.leaves(progress.learner), jax.tree.leaves(whole[0].learner), strict=True)
+    assert any((np.asarray(x) != y).any() for x, y in pairs), "the key decides"
