@@ -13,6 +13,7 @@ from meadow.core.timestep import StepType, TimeStep
 from meadow.core.trajectory import Trajectory
 from meadow.rollout.life import Life, Trial, revive, unborn
 from meadow.rollout.live import Living
+from meadow.testing.probes import TMaze
 
 FIRST_TASKS = jnp.array([1, 2, 3, 4, 5], jnp.int32)  # lengths of their episodes
 NEXT_TASKS = jnp.array([3, 4, 1, 2, 6], jnp.int32)
@@ -199,3 +200,13 @@ def test_without_tasks_a_life_stops_where_its_trial_ends(clock, diary):
         assert life.over.tolist() == expected.tolist(), "a trial that is over stays so, no other"
         assert begins.tolist() == [i == 0] * len(tasks), "no other trial is begun"
         np.testing.assert_array_equal(life.task, tasks, "nobody takes up another task")
+
+
+def test_lives_keep_their_types(diary):
+    # The maze answers with Python's numbers, which JAX types weakly.
+    living, tasks = Living(TMaze(), Trial(episodes=1)), jnp.arange(2)
+    before = unborn(living.environment, diary, tasks)
+    collect = jax.jit(lambda life: living.collect(diary, life, tasks, 3, key=jr.key(0))[0])
+    once = collect(before)
+    types = [jax.tree.map(jax.typeof, life) for life in (before, once, collect(once))]
+    assert types[0] == types[1] == types[2], "or the next chunk would be compiled anew"

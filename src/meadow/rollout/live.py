@@ -57,7 +57,7 @@ class Living(eqx.Module):
         over = over | life.over  # without a next task a trial that is over stays so
         moment = Moment(life.timestep, action, timestep, over, record)
         life = Life(life.task, state, timestep, memory, steps, over, life.number)
-        return life, moment
+        return jax.tree.map(_strong, life), moment
 
     def collect(
         self,
@@ -89,3 +89,8 @@ class Living(eqx.Module):
             *moments, memory=memory, after=life.timestep, final_memory=life.memory
         )
         return life, trajectory
+
+
+def _strong(x: Array) -> Array:
+    """Drop weak types: lives that come back weaker than they went in are compiled for twice."""
+    return x.astype(x.dtype) if jax.typeof(x).weak_type else x
