@@ -26,7 +26,7 @@ from meadow.core.learner import AbstractLearner
 from meadow.core.spec import ActionSpec
 from meadow.core.timestep import TimeStep
 from meadow.core.trajectory import Trajectory
-from meadow.nn.actor_critic import ActorCritic, Judgement, Plan, Senses
+from meadow.nn.actor_critic import ActorCritic, Plan, Senses
 from meadow.returns import gae
 
 
@@ -185,17 +185,16 @@ class PPO(AbstractLearner[State]):
 
         The second needs the network once more, and is done only for chunks where it occurs.
         """
-        judge = jax.vmap(lambda hidden, senses: state.network(hidden, senses)[1].value)
-        final = trajectory.final_memory
-        after = _senses(trajectory.after, final.action)
-        last = judge(final.hidden, jax.tree.map(lambda x: x[:, None], after))[:, 0]
+
+        def judge(hidden: Array, senses: Senses) -> Array:
+            return state.network(hidden, jax.tree.map(lambda x: x[None], senses))[1].value[0]
 
         def look() -> Array:
-            memories, _ = _live_again(
-                state.network, trajectory.memory.hidden, _replayed(trajectory)
-            )
-            senses = _senses(trajectory.next, trajectory.action)
-            return jax.vmap(judge)(memories, jax.tree.map(lambda x: x[:, :, None], senses))[..., 0]
+            memories, _ = state.network(trajectory.memory.hidden, _replayed(trajectory))
+            return judge(memories, _senses(trajectory.next, trajectory.action))
+
+        final = trajectory.final_memory
+        last = judge(final.hidden, _senses(trajectory.after, final.action))
 
         truncated = trajectory.trial_ended & (trajectory.next.discount != 0)
         nothing = jnp.zeros_like(trajectory.next.reward)
@@ -205,7 +204,7 @@ class PPO(AbstractLearner[State]):
     def _loss(
         self, network: ActorCritic, hidden: Float[Array, "batch width"], rows: Rows
     ) -> tuple[Float[Array, ""], dict[str, Array]]:
-        _, judgement = _live_again(network, hidden, rows.senses)
+        _, judgement = network(hidden, rows.senses)
         log_probs = jax.nn.log_softmax(judgement.logits)
         taken = jnp.take_along_axis(log_probs, rows.action[..., None], axis=-1)[..., 0]
         entropy = -jnp.sum(jnp.exp(log_probs) * log_probs, axis=-1).mean()
@@ -256,10 +255,3 @@ def _replayed(trajectory: Trajectory) -> Senses:
     """What the network was told at every row of a chunk."""
     before = jnp.concatenate([trajectory.memory.action[None], trajectory.action[:-1]])
     return _senses(trajectory.timestep, before)
-
-
-def _live_again(
-    network: ActorCritic, hidden: Float[Array, "batch width"], senses: Senses
-) -> tuple[Float[Array, "time batch width"], Judgement]:
-    """A chunk through the network as it is now: memories and judgements, time-major."""
-    return jax.vmap(network, in_axes=(0, 1), out_axes=1)(hidden, senses)

@@ -125,13 +125,14 @@ class ActorCritic(eqx.Module):
         return jnp.zeros(self.memory.width)
 
     def __call__(
-        self, memory: Float[Array, "width"], senses: Senses
-    ) -> tuple[Float[Array, "time width"], Judgement]:
-        """Live through `senses`, `[time, ...]`: the memory after each step, and each judgement."""
+        self, memory: Float[Array, "*batch width"], senses: Senses
+    ) -> tuple[Float[Array, "time *batch width"], Judgement]:
+        """Live through `senses`, `[time, *batch, ...]`: the memory after each step, and each
+        judgement."""
         memories = self.memory(memory, self._features(senses), senses.forget)
         return memories, self._judge(memories)
 
-    def _features(self, senses: Senses) -> Float[Array, "time features"]:
+    def _features(self, senses: Senses) -> Float[Array, "time *batch features"]:
         seen = senses.observation
         named = seen if isinstance(seen, dict) else {"observation": seen}
         parts = [encode(named[name]) for name, encode in sorted(self.encoders.items())]

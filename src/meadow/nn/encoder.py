@@ -38,17 +38,18 @@ class Cells(eqx.Module):
         self.tiles = jr.normal(key_tiles, (_NUM_TILES, width // 2))
         self.colours = jr.normal(key_colours, (_NUM_COLOURS, width // 2))
 
-    def __call__(self, observation: UInt8[Array, "*batch"]) -> Float[Array, "*batch width"]:
-        """Look both up."""
-        tile, colour = observation // _NUM_COLOURS, observation % _NUM_COLOURS
-        return jnp.concatenate([self.tiles[tile], self.colours[colour]], axis=-1)
+    @property
+    def table(self) -> Float[Array, "codes width"]:
+        """What each place of a byte's code adds to its embedding."""
+        return jax.scipy.linalg.block_diag(self.tiles, self.colours)
 
 
 class Convolutional(AbstractEncoder):
     """A view of bytes through 2x2 convolutions, as XLand-MiniGrid's baseline sees it.
 
-    A 2x2 convolution is a dense layer on four shifted copies, which XLA multiplies faster than a
-    convolution of this size.
+    A 2x2 convolution is a dense layer on four shifted copies, which XLA multiplies (and above all
+    differentiates) faster on a CPU than a convolution of this size. For the same reason nothing is
+    looked up: the embedding is a product with one-hot codes, and made one with the first layer.
     """
 
     cells: Cells
@@ -74,10 +75,20 @@ class Convolutional(AbstractEncoder):
 
     def __call__(self, observation: UInt8[Array, "*batch v v"]) -> Float[Array, "*batch width"]:
         """The features of a view."""
-        x = self.cells(observation)
-        for layer in self.layers:
+        # Places lead and the batch follows, so that a shifted copy is made of long runs.
+        x = _codes(jnp.moveaxis(observation, (-2, -1), (0, 1)))
+        first, *later = self.layers
+        x = jax.nn.relu(_patches(x) @ self._weight_of_codes() + first.bias)
+        for layer in later:
             x = jax.nn.relu(layer(_patches(x)))
+        x = jnp.moveaxis(x, (0, 1), (-3, -2))
         return x.reshape(*x.shape[:-3], -1)
+
+    def _weight_of_codes(self) -> Float[Array, "patch channels"]:
+        """The first layer's weight as seen from the codes, embedding included."""
+        table, weight = self.cells.table, self.layers[0].weight
+        num_codes, width = table.shape
+        return (table @ weight.reshape(4, width, -1)).reshape(4 * num_codes, -1)
 
 
 class Bytes(AbstractEncoder):
@@ -100,13 +111,7 @@ class Bytes(AbstractEncoder):
 
     def __call__(self, observation: UInt8[Array, "..."]) -> Float[Array, "*batch width"]:
         """The features."""
-        tile, colour = observation // _NUM_COLOURS, observation % _NUM_COLOURS
-        parts = [
-            part[..., None] == jnp.arange(num, dtype=jnp.uint8)
-            for part, num in ((tile, _NUM_TILES), (colour, _NUM_COLOURS))
-        ]
-        code = jnp.concatenate(parts, axis=-1).astype(jnp.float32)
-        flat = code.reshape(*observation.shape[: observation.ndim - self.axes], -1)
+        flat = _codes(observation).reshape(*observation.shape[: observation.ndim - self.axes], -1)
         return jax.nn.relu(self.layer(flat))
 
 
@@ -131,8 +136,18 @@ class Numbers(AbstractEncoder):
         return jax.nn.relu(self.layer(numbers.astype(jnp.float32)))
 
 
-def _patches(x: Float[Array, "*batch h w c"]) -> Float[Array, "*batch h-1 w-1 4*c"]:
+def _codes(observation: UInt8[Array, "*batch"]) -> Float[Array, "*batch codes"]:
+    """A one-hot tile beside a one-hot colour."""
+    tile, colour = observation // _NUM_COLOURS, observation % _NUM_COLOURS
+    parts = [
+        part[..., None] == jnp.arange(num, dtype=jnp.uint8)
+        for part, num in ((tile, _NUM_TILES), (colour, _NUM_COLOURS))
+    ]
+    return jnp.concatenate(parts, axis=-1).astype(jnp.float32)
+
+
+def _patches(x: Float[Array, "h w *batch c"]) -> Float[Array, "h-1 w-1 *batch 4*c"]:
     """Every 2x2 patch laid out in one row."""
-    h, w = x.shape[-3] - 1, x.shape[-2] - 1
-    shifted = [x[..., i : i + h, j : j + w, :] for i in (0, 1) for j in (0, 1)]
+    h, w = x.shape[0] - 1, x.shape[1] - 1
+    shifted = [x[i : i + h, j : j + w] for i in (0, 1) for j in (0, 1)]
     return jnp.concatenate(shifted, axis=-1)

@@ -2,10 +2,15 @@
 
     r = s(x_r + U_r h),  z = s(x_z + U_z h),  n = tanh(x_n + r (U_n h + b)),  h' = (1 - z) n + z h
 
-What comes in is projected for all times at once; only the recurrent product waits its turn.
+What comes in is projected for all times at once; only the recurrent product waits its turn. The
+way back is written by hand for the same reason: the gradient of the recurrent weights is one
+product over all times after the backward recurrence, where differentiating the loop would add a
+matrix of that size to itself at every step.
 
 References: Cho et al., Learning Phrase Representations using RNN Encoder-Decoder, 2014.
 """
+
+from typing import NamedTuple
 
 import equinox as eqx
 import jax
@@ -17,7 +22,10 @@ _orthogonal, _glorot = jax.nn.initializers.orthogonal(), jax.nn.initializers.glo
 
 
 class GRU(eqx.Module):
-    """One layer; single-example, time-major.
+    """One layer; time-major, with any batch axes after time.
+
+    Give it the batch rather than `vmap` it where gradients are taken: the weights' gradient is then
+    one product, and not one for each example with a sum to follow.
 
     Args:
         num_in: width of the input.
@@ -45,22 +53,70 @@ class GRU(eqx.Module):
 
     def __call__(
         self,
-        memory: Float[Array, "width"],
-        inputs: Float[Array, "time num_in"],
-        forget: Bool[Array, "time"],
-    ) -> Float[Array, "time width"]:
+        memory: Float[Array, "*batch width"],
+        inputs: Float[Array, "time *batch num_in"],
+        forget: Bool[Array, "time *batch"],
+    ) -> Float[Array, "time *batch width"]:
         """The memory after each step; `forget` clears it before a step."""
+        projected = inputs @ self.inward + self.bias
+        return _recur(self.recurrent, self.candidate_bias, memory, projected, forget)
 
-        def step(memory: Array, row: tuple[Array, Array]) -> tuple[Array, Array]:
-            projected, forget = row
-            memory = self._step(jnp.where(forget, 0.0, memory), projected)
-            return memory, memory
 
-        return jax.lax.scan(step, memory, (inputs @ self.inward + self.bias, forget))[1]
+class _Gates(NamedTuple):
+    """What a step has worked out, and the way back needs."""
 
-    def _step(self, memory: Array, projected: Array) -> Array:
-        x_reset, x_update, x_new = jnp.split(projected, 3)
-        h_reset, h_update, h_new = jnp.split(memory @ self.recurrent, 3)
+    reset: Array
+    update: Array
+    recalled: Array  # U_n h + b
+    candidate: Array
+
+
+@jax.custom_vjp
+def _recur(recurrent: Array, bias: Array, memory: Array, projected: Array, forget: Array) -> Array:
+    return _forward(recurrent, bias, memory, projected, forget)[0]
+
+
+def _forward(
+    recurrent: Array, bias: Array, memory: Array, projected: Array, forget: Array
+) -> tuple[Array, tuple]:
+    def step(memory: Array, row: tuple[Array, Array]) -> tuple[Array, tuple[Array, _Gates]]:
+        projected, forget = row
+        memory = jnp.where(forget[..., None], 0.0, memory)
+        x_reset, x_update, x_new = jnp.split(projected, 3, axis=-1)
+        h_reset, h_update, h_new = jnp.split(memory @ recurrent, 3, axis=-1)
         reset, update = jax.nn.sigmoid(x_reset + h_reset), jax.nn.sigmoid(x_update + h_update)
-        candidate = jnp.tanh(x_new + reset * (h_new + self.candidate_bias))
-        return (1.0 - update) * candidate + update * memory
+        recalled = h_new + bias
+        candidate = jnp.tanh(x_new + reset * recalled)
+        memory = (1.0 - update) * candidate + update * memory
+        return memory, (memory, _Gates(reset, update, recalled, candidate))
+
+    _, (memories, gates) = jax.lax.scan(step, memory, (projected, forget))
+    return memories, (recurrent, memory, memories, gates, forget)
+
+
+def _backward(saved: tuple, d_memories: Array) -> tuple[Array, Array, Array, Array, None]:
+    recurrent, memory, memories, gates, forget = saved
+    before = jnp.concatenate([memory[None], memories[:-1]])
+    before = jnp.where(forget[..., None], 0.0, before)
+
+    def step(d_after: Array, row: tuple) -> tuple[Array, tuple[Array, Array]]:
+        d_memory, (reset, update, recalled, candidate), before, forget = row
+        d_memory = d_memory + d_after
+        d_new = d_memory * (1.0 - update) * (1.0 - candidate**2)
+        d_update = d_memory * (before - candidate) * update * (1.0 - update)
+        d_reset = d_new * recalled * reset * (1.0 - reset)
+        d_recalled = jnp.concatenate([d_reset, d_update, d_new * reset], axis=-1)
+        d_before = d_memory * update + d_recalled @ recurrent.T
+        return jnp.where(forget[..., None], 0.0, d_before), (d_recalled, d_new)
+
+    rows = (d_memories, gates, before, forget)
+    start = jnp.zeros_like(memory)
+    d_memory, (d_recalled, d_new) = jax.lax.scan(step, start, rows, reverse=True)
+    width = memory.shape[-1]
+    d_projected = jnp.concatenate([d_recalled[..., : 2 * width], d_new], axis=-1)
+    d_recalled = d_recalled.reshape(-1, 3 * width)
+    d_recurrent = before.reshape(-1, width).T @ d_recalled
+    return d_recurrent, d_recalled[:, 2 * width :].sum(axis=0), d_memory, d_projected, None
+
+
+_recur.defvjp(_forward, _backward)

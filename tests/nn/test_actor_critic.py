@@ -1,0 +1,90 @@
+"""ActorCritic: living a chunk at once is living it step by step; plans refuse what they must."""
+
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+import pytest
+
+from meadow.core.errors import SpecError
+from meadow.core.spec import Box, Discrete
+from meadow.nn.actor_critic import Plan, Senses
+
+TIME, BATCH, ACTIONS = 4, 3, 5
+PLANS = {
+    "convolutions": Plan(channels=(3, 4), embedding=4, aside=3, memory=6, heads=5),
+    "one layer, no heads": Plan(channels=(), features=7, aside=3, memory=6, heads=0),
+}
+
+
+def lived() -> Senses:
+    keys = iter(jr.split(jr.key(3), 6))
+    forget = np.zeros((TIME, BATCH), bool)
+    forget[0] = forget[2, 1] = True
+    return Senses(
+        observation={
+            "view": jr.randint(next(keys), (TIME, BATCH, 3, 3), 0, 156).astype(jnp.uint8),
+            "pocket": jr.randint(next(keys), (TIME, BATCH), 0, 156).astype(jnp.uint8),
+            "direction": jr.randint(next(keys), (TIME, BATCH), 0, 4),
+        },
+        action=jr.randint(next(keys), (TIME, BATCH), -1, ACTIONS),
+        reward=jr.uniform(next(keys), (TIME, BATCH)),
+        first=jnp.asarray(forget),
+        forget=jnp.asarray(forget),
+    )
+
+
+def built(plan: Plan, senses: Senses):
+    one = jax.tree.map(lambda x: x[0, 0], senses.observation)
+    return plan.build(one, Discrete(ACTIONS), key=jr.key(0))
+
+
+@pytest.mark.parametrize("plan", PLANS.values(), ids=PLANS)
+def test_at_once_is_step_by_step(plan):
+    senses = lived()
+    network = built(plan, senses)
+    memory = jnp.zeros((BATCH, plan.memory))
+    memories, judgement = network(memory, senses)
+    assert memories.shape == (TIME, BATCH, plan.memory)
+    assert judgement.logits.shape == (TIME, BATCH, ACTIONS)
+    assert judgement.value.shape == (TIME, BATCH)
+    for life in range(BATCH):
+        memory = network.init_memory()
+        for t in range(TIME):
+            row = jax.tree.map(lambda x, t=t, life=life: x[t : t + 1, life], senses)
+            (memory,), alone = network(memory, row)
+            where = f"life {life}, step {t}"
+            close = {"rtol": 1e-4, "atol": 1e-5, "err_msg": where}
+            np.testing.assert_allclose(memory, memories[t, life], **close)
+            np.testing.assert_allclose(alone.logits[0], judgement.logits[t, life], **close)
+            np.testing.assert_allclose(alone.value[0], judgement.value[t, life], **close)
+
+
+def test_every_sense_is_felt():
+    senses = lived()
+    network = built(PLANS["convolutions"], senses)
+    memory = jnp.ones((BATCH, network.memory.width))
+    before = network(memory, senses)[1].value
+    others = {
+        "view": lambda s: s.observation | {"view": 155 - s.observation["view"]},
+        "pocket": lambda s: s.observation | {"pocket": 155 - s.observation["pocket"]},
+        "direction": lambda s: s.observation | {"direction": s.observation["direction"] + 1},
+    }
+    changed = {n: {"observation": change(senses)} for n, change in others.items()}
+    changed |= {
+        "action": {"action": (senses.action + 2) % ACTIONS},
+        "reward": {"reward": senses.reward + 1},
+        "first": {"first": ~senses.first},
+        "forget": {"forget": ~senses.forget},
+    }
+    for name, fields in changed.items():
+        other = Senses(**{n: fields.get(n, getattr(senses, n)) for n in vars(senses)})
+        assert not np.allclose(network(memory, other)[1].value, before), f"{name} goes unfelt"
+
+
+def test_what_a_plan_cannot_take_is_said():
+    plan = PLANS["convolutions"]
+    with pytest.raises(SpecError, match="discrete"):
+        plan.build({"view": jnp.zeros(3)}, Box((1,), 0.0, 1.0), key=jr.key(0))
+    with pytest.raises(SpecError, match="No encoder for observation 'pixels'"):
+        plan.build({"pixels": jnp.zeros((4, 4, 3))}, Discrete(2), key=jr.key(0))
