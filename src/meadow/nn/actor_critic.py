@@ -95,6 +95,12 @@ class Plan(eqx.Module):
     def _encoder(self, name: str, x: Array, beside: bool, key: Key[Array, ""]) -> AbstractEncoder:
         if x.dtype == jnp.uint8:
             if name == "view" and self.channels:
+                if min(x.shape) <= len(self.channels):
+                    raise SpecError(
+                        f"A view of {list(x.shape)} is too small for {len(self.channels)} "
+                        "convolutions, each of which takes a row and a column. Give `Plan` fewer "
+                        "`channels`, or () for one dense layer."
+                    )
                 return Convolutional(x.shape[0], self.embedding, self.channels, key=key)
             return Bytes(x.shape, self.features if x.ndim else self.aside, key=key)
         if x.ndim > 1:
