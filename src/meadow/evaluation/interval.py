@@ -5,6 +5,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from meadow.core.errors import UnknownNameError
+
 
 class Estimate(NamedTuple):
     """A statistic over tasks, with its bootstrap interval."""
@@ -37,10 +39,15 @@ def estimate(
     >>> estimate(np.array([1.0, 1.0, 1.0]))
     Estimate(value=1.0, low=1.0, high=1.0)
 
+    Raises:
+        UnknownNameError: no such statistic.
+
     References:
         Efron & Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13.
     """
     values = np.asarray(values, float)
+    if statistic not in STATISTICS:
+        raise UnknownNameError("statistic", statistic, STATISTICS)
     measure = STATISTICS[statistic]
     rng = np.random.default_rng(seed)
     drawn = [measure(values[rng.integers(len(values), size=len(values))]) for _ in range(resamples)]

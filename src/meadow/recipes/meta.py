@@ -70,9 +70,9 @@ class MetaRL:
         return self.iterations * self.lives * self.length
 
 
-# Small enough to be learnt by two cores in three minutes: a room of 4x4 cells and three objects out
-# of 60 kinds. Standing next to one of them makes the object that the goal asks for, to hold it or to
-# stand next to it; which one, which object and which of the two is hidden. 7,080 tasks.
+# Small enough to be learnt by two cores in three minutes: a room of 4x4 cells and three objects of
+# 60 kinds. Standing next to one of them makes the object that the goal is about, either to hold it
+# or to stand next to it; which object, what it becomes and which of the two is hidden. 7,080 tasks.
 DEMO = MetaRL(
     environment=XLand("R1", 6, 6, view_size=3, max_steps=20, observe=("pocket",)),
     tasks=Trees(
