@@ -135,10 +135,10 @@ def render(
     recipe = recipe_of(folder)
     agent = load(folder, recipe)[1]
     key_task, key_film = jr.split(jr.key(seed))
-    task = filming.task_at(evaluation.held_out_tasks(recipe, 1, key=key_task), 0)
+    batch = evaluation.held_out_tasks(recipe, 1, key=key_task)
     path = out or folder.path / "trial.gif"
     num = episodes or recipe.episodes
-    print(filming.film(recipe.environment, agent, task, num, path, key=key_film))
+    print(filming.film(recipe.environment, agent, batch, 0, num, path, key=key_film))
 
 
 def tasks(world: Positional[str] = "demo", num: int = 3, seed: int = 0) -> None:

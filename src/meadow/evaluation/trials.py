@@ -46,10 +46,11 @@ def lived(
         tasks: `[tasks, ...]`.
 
     The environment must end its episodes by itself; one that never does makes this never return.
+    What happens at time t is drawn from `fold_in(key, t)`, so that `opening` and `Living.live` can
+    live any one of these trials again.
     """
-    key_begin, key = jr.split(key)
     living = Living(environment, Trial(episodes=episodes))
-    life = revive(environment, unborn(environment, agent, tasks), tasks, key=key_begin)
+    life = opening(environment, agent, tasks, key=key)
     num = life.over.shape[0]
     blank = jnp.zeros((num, episodes))
     outcome = Outcome(blank, blank.astype(bool), blank.astype(jnp.int32))
@@ -67,8 +68,16 @@ def lived(
         )
         return life, outcome, time + 1
 
-    start = (life, outcome, jnp.int32(0))
+    start = (life, outcome, jnp.int32(1))
     return jax.lax.while_loop(lambda carry: ~carry[0].over.all(), step, start)[1]
+
+
+def opening(
+    environment: AbstractEnvironment, agent: AbstractAgent, tasks: PyTree, *, key: Key[Array, ""]
+) -> Life:
+    """Everyone at the first step of a trial, at time 0 of `lived` with the same key."""
+    life = unborn(environment, agent, tasks)
+    return revive(environment, life, tasks, key=jr.fold_in(key, 0))
 
 
 class Forgetful(AbstractAgent):

@@ -4,7 +4,6 @@ import json
 import sys
 from pathlib import Path
 
-import jax.random as jr
 from rich.console import Console
 
 from meadow.recipes.evaluate import evaluate, plot, summary, table
@@ -30,11 +29,12 @@ def demo(out: Path, recipe: MetaRL = DEMO, *, num_tasks: int = TASKS) -> None:
     report = evaluate(recipe, agent, num_tasks=num_tasks)
     console.print(table(report))
 
-    task = task_at(report.tasks, telling(report))
+    number = telling(report)
     console.print("\nOne of them, as the film shows it. The agent sees none of this:")
-    console.print(tree(task))
+    console.print(tree(task_at(report.tasks, number)))
     gif = out / "trial.gif"
-    film(recipe.environment, agent, task, recipe.episodes, gif, key=jr.key(1))
+    episodes, key = recipe.episodes, report.key
+    film(recipe.environment, agent, report.tasks, number, episodes, gif, key=key)
     picture = plot(report, trained.run.plots / "adaptation.png")
     print(
         json.dumps(

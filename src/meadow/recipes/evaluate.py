@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import jax.random as jr
 import numpy as np
-from jaxtyping import Array
+from jaxtyping import Array, Key
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
@@ -32,10 +32,12 @@ class Report:
     Attributes:
         outcomes: by agent; `Outcome` with NumPy arrays `[tasks, episodes]`.
         tasks: what they were given.
+        key: the luck they had.
     """
 
     outcomes: dict[str, Outcome]
     tasks: GridTask
+    key: Key[Array, ""]
 
     @property
     def num_tasks(self) -> int:
@@ -71,10 +73,10 @@ def evaluate(recipe: MetaRL, agent: AbstractAgent, *, num_tasks: int, seed: int 
         name: jax.device_get(lived(recipe.environment, one, tasks, recipe.episodes, key=key_lives))
         for name, one in agents.items()
     }
-    return Report(outcomes, tasks)
+    return Report(outcomes, tasks, key_lives)
 
 
-def held_out_tasks(recipe: MetaRL, num: int, *, key: Array) -> GridTask:
+def held_out_tasks(recipe: MetaRL, num: int, *, key: Key[Array, ""]) -> GridTask:
     """Held-out tasks, no two with the same goal and rules."""
     space = recipe.space(held_out=True)
     draw = jax.jit(jax.vmap(lambda key: space.sample(key=key)))

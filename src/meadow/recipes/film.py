@@ -7,14 +7,15 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
-from jaxtyping import Array, Key
+from jaxtyping import Array, Key, PyTree
 
 from meadow.core.agent import AbstractAgent
 from meadow.envs.xland.environment import XLand
 from meadow.envs.xland.film import film as write
 from meadow.envs.xland.frame import Frame
+from meadow.evaluation.trials import opening
 from meadow.recipes.evaluate import AGENT, Report
-from meadow.rollout.life import Trial, revive, unborn
+from meadow.rollout.life import Life, Trial
 from meadow.rollout.live import Living
 from meadow.tasks.grid import GridTask
 
@@ -22,44 +23,60 @@ from meadow.tasks.grid import GridTask
 def film(
     environment: XLand,
     agent: AbstractAgent,
-    task: GridTask,
+    tasks: GridTask,
+    number: int,
     episodes: int,
     path: Path,
     *,
     key: Key[Array, ""],
 ) -> Path:
-    """Film one trial of `task` into `path` (.gif, or .mp4 where that can be written)."""
-    return write(environment, frames(environment, agent, task, episodes, key=key), path)
+    """Film a trial into `path` (.gif, or .mp4 where that can be written).
+
+    Args:
+        tasks: a batch.
+        number: which of them. With the batch and the key of an evaluation it is that very trial.
+    """
+    return write(environment, frames(environment, agent, tasks, number, episodes, key=key), path)
 
 
 def frames(
-    environment: XLand, agent: AbstractAgent, task: GridTask, episodes: int, *, key: Key[Array, ""]
+    environment: XLand,
+    agent: AbstractAgent,
+    tasks: GridTask,
+    number: int,
+    episodes: int,
+    *,
+    key: Key[Array, ""],
 ) -> list[Frame]:
-    """One trial, step by step."""
+    """One trial, step by step; arguments as for `film`."""
     living = Living(environment, Trial(episodes=episodes))
-    tasks = jax.tree.map(lambda x: x[None], task)
+    task = task_at(tasks, number)
 
     @eqx.filter_jit
-    def step(life, agent, key):
-        before = revive(environment, life, None, key=key)
+    def step(life: Life, agent: AbstractAgent, key: Key[Array, ""]) -> tuple:
+        before = living.ready(life, None, key=key)
         life, moment = living.live(agent, before, None, key=key)
-        before, moment = (jax.tree.map(lambda x: x[0], tree) for tree in (before, moment))
-        fired = environment.fired(before.state, task, moment.action)
-        return life, before, fired, moment
+        fired = environment.fired(one(before).state, task, one(moment).action)
+        return life, one(before), fired, one(moment)
 
-    key, key_begin = jr.split(key)
-    life = revive(environment, unborn(environment, agent, tasks), tasks, key=key_begin)
+    life = opening(environment, agent, tasks, key=key)
+    life = jax.tree.map(lambda x: x[number : number + 1], life)
     told: list[Frame] = []
+    time = 0
     while not life.over[0]:
-        key, key_step = jr.split(key)
-        life, before, fired, moment = jax.device_get(step(life, agent, key_step))
+        time += 1
+        life, before, fired, moment = jax.device_get(step(life, agent, jr.fold_in(key, time)))
         episode = int(before.timestep.episode)
         if before.timestep.first():
             told.append(Frame(before.state, task, None, None, episode, 0.0))
-        state = jax.tree.map(lambda x: x[0], life.state)
         reward = float(moment.next.reward)
-        told.append(Frame(state, task, fired, int(moment.action), episode, reward))
+        told.append(Frame(one(life).state, task, fired, int(moment.action), episode, reward))
     return told
+
+
+def one(batch: PyTree) -> PyTree:
+    """The first of a batch."""
+    return jax.tree.map(lambda x: x[0], batch)
 
 
 def telling(report: Report) -> int:

@@ -5,17 +5,32 @@ import types
 import typing
 from typing import Any, TypeVar
 
-from meadow.core.errors import CheckpointError
+from meadow.core.errors import CheckpointError, SpecError
 
 Recipe = TypeVar("Recipe")
 
 
 def write(recipe: Any) -> Any:
-    """Nested dictionaries, lists and plain values."""
+    """Nested dictionaries, lists and plain values.
+
+    Raises:
+        SpecError: it holds code, such as kinds of rules of your own, which no file can give back.
+    """
     if dataclasses.is_dataclass(recipe):
         fields = dataclasses.fields(recipe)
         return {field.name: write(getattr(recipe, field.name)) for field in fields}
-    return [write(part) for part in recipe] if isinstance(recipe, tuple) else recipe
+    if isinstance(recipe, tuple):
+        return [_plain(part) for part in recipe]
+    return _plain(recipe)
+
+
+def _plain(value: Any) -> Any:
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    raise SpecError(
+        f"A run writes its recipe down as plain values, so that it can be resumed, but this one "
+        f"holds {value!r}. Run it with `Compiled(recipe.experiment())` instead of `train`."
+    )
 
 
 def read(kind: type[Recipe], written: dict[str, Any]) -> Recipe:

@@ -43,8 +43,8 @@ class Living(eqx.Module):
             tasks: the next task for each life, `[batch, ...]`; None to stop where a trial ends
                 (such lives go on stepping in place; ignore them where `life.over`).
         """
-        key_reset, key_act, key_step = jr.split(key, 3)
-        life = revive(self.environment, life, tasks, key=key_reset)
+        life = self.ready(life, tasks, key=key)
+        _, key_act, key_step = jr.split(key, 3)
         memory, action, record = jax.vmap(
             lambda memory, timestep, key: agent.act(memory, timestep, key=key)
         )(life.memory, life.timestep, life.keys(key_act))
@@ -58,6 +58,10 @@ class Living(eqx.Module):
         moment = Moment(life.timestep, action, timestep, over, record)
         life = Life(life.task, state, timestep, memory, steps, over, life.number)
         return jax.tree.map(_strong, life), moment
+
+    def ready(self, life: Life, tasks: PyTree | None, *, key: Key[Array, ""]) -> Life:
+        """Begin again whoever has ended: what `live` does first with the same key."""
+        return revive(self.environment, life, tasks, key=jr.split(key, 3)[0])
 
     def collect(
         self,
