@@ -86,7 +86,7 @@ def meadow(case: Case, tasks: GridTask) -> Program:
 
     def run(tasks: GridTask, life: Any, key: jax.Array) -> tuple[Any, jax.Array]:
         def step(life: Any, key: jax.Array) -> tuple[Any, jax.Array]:
-            life, moment = living.live(agent, life, tasks, key=key)
+            life, moment = living.live(agent, life, None, key=key)  # no next task: it never ends
             return life, moment.next.reward.sum()
 
         return jax.lax.scan(step, life, jr.split(key, case.steps))

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Array, Key, PyTree
 
 from meadow.core.agent import AbstractAgent
+from meadow.core.timestep import StepType
 from meadow.envs.xland.environment import XLand
 from meadow.envs.xland.film import film as write
 from meadow.envs.xland.frame import Frame
@@ -67,7 +68,7 @@ def frames(
         time += 1
         life, before, fired, moment = jax.device_get(step(life, agent, jr.fold_in(key, time)))
         episode = int(before.timestep.episode)
-        if before.timestep.first():
+        if before.timestep.step_type == StepType.FIRST:
             told.append(Frame(before.state, task, None, None, episode, 0.0))
         reward = float(moment.next.reward)
         told.append(Frame(one(life).state, task, fired, int(moment.action), episode, reward))

@@ -74,8 +74,12 @@ def train(
         iteration, progress = run.restore(progress)
         run.rewind(iteration)
     began, start = time.monotonic(), int(progress.iteration)
-    with Display(recipe.iterations, start=start) as display, Interrupt(display.say) as interrupt:
-        watcher = _Watcher(recipe, run, display, interrupt, minutes, save_every)
+    with (
+        Display(recipe.iterations, start=start) as display,
+        Interrupt(display.say) as interrupt,
+        Metrics(run.metrics_path) as metrics,
+    ):
+        watcher = _Watcher(recipe, run, metrics, display, interrupt, minutes, save_every)
         progress = drive(placement, progress, recipe.iterations, recipe.chunk, watcher)
         if watcher.saved < int(progress.iteration):
             run.checkpoint(int(progress.iteration), progress)
@@ -95,15 +99,16 @@ class _Watcher:
         self,
         recipe: MetaRL,
         run: Run,
+        metrics: Metrics,
         display: Display,
         interrupt: Interrupt,
         minutes: float | None,
         save_every: float,
     ):
         self.saved, began = 0, time.monotonic()
-        self._recipe, self._run, self._display, self._interrupt = recipe, run, display, interrupt
+        self._recipe, self._run, self._metrics = recipe, run, metrics
+        self._display, self._interrupt = display, interrupt
         self._deadline = np.inf if minutes is None else began + 60 * minutes
-        self._metrics = Metrics(run.metrics_path)
         self._save_every = save_every
         self._last, self._due = began, began + save_every
 

@@ -2,10 +2,11 @@
 
 A trial is a number of episodes of one task with memory kept, or a number of steps. Episodes within
 it are reset here, and only here. Few lives finish at any one step, so only those are reset: they
-are gathered, `chunk` at a time, while the others wait for nothing.
+are gathered, a few at a time, and nobody else is touched.
 """
 
-from typing import cast
+import functools
+from typing import NamedTuple, cast
 
 import equinox as eqx
 import jax
@@ -18,7 +19,7 @@ from meadow.core.environment import AbstractEnvironment
 from meadow.core.errors import SpecError
 from meadow.core.timestep import StepType, TimeStep
 
-_FEWEST_PER_RESET = 16
+_FEW = 8  # lives begun at a time, where few wait
 
 
 class Trial(eqx.Module):
@@ -102,6 +103,16 @@ def unborn(environment: AbstractEnvironment, agent: AbstractAgent, tasks: PyTree
     )
 
 
+class _Beginning(NamedTuple):
+    """What the beginning of an episode changes of a life."""
+
+    task: PyTree | None
+    state: PyTree
+    timestep: TimeStep
+    steps: Int[Array, "some"]
+    over: Bool[Array, "some"]
+
+
 def revive(
     environment: AbstractEnvironment, life: Life, tasks: PyTree | None, *, key: Key[Array, ""]
 ) -> Life:
@@ -112,26 +123,37 @@ def revive(
             leaves those lives as they are.
     """
     num = life.over.shape[0]
-    chunk = min(num, max(_FEWEST_PER_RESET, num // 32))
     waiting = life.timestep.last()
     if tasks is None:
         waiting = waiting & ~life.over
+    # Only what a beginning changes goes round the loop; a task only where there are new ones.
+    task = None if tasks is None else life.task
+    changing = _Beginning(task, life.state, life.timestep, life.steps, life.over)
 
-    def begin_some(carry: tuple[Life, Array]) -> tuple[Life, Array]:
-        life, waiting = carry
+    def begin(chunk: int, carry: tuple[_Beginning, Array]) -> tuple[_Beginning, Array]:
+        begun, waiting = carry
         (who,) = jnp.nonzero(waiting, size=chunk, fill_value=num)
         some, offered = jax.tree.map(lambda x: x.at[who].get(mode="clip"), (life, tasks))
         fresh = _begin(environment, some, offered, key)
-        life = jax.tree.map(lambda x, new: x.at[who].set(new, mode="drop"), life, fresh)
-        return life, waiting.at[who].set(False, mode="drop")
+        begun = jax.tree.map(lambda x, new: x.at[who].set(new, mode="drop"), begun, fresh)
+        return begun, waiting.at[who].set(False, mode="drop")
 
-    life, _ = jax.lax.while_loop(lambda carry: carry[1].any(), begin_some, (life, waiting))
-    return life
+    # Many at a time while there are many, then few at a time: most steps end no more than a few.
+    few, many = min(num, _FEW), max(num // 8, min(num, _FEW))
+    carry = (changing, waiting)
+    if many > few:
+        carry = jax.lax.while_loop(
+            lambda carry: 2 * carry[1].sum() > many, functools.partial(begin, many), carry
+        )
+    carry = jax.lax.while_loop(lambda carry: carry[1].any(), functools.partial(begin, few), carry)
+    task, state, timestep, steps, over = carry[0]
+    task = life.task if tasks is None else task
+    return Life(task, state, timestep, life.memory, steps, over, life.number)
 
 
 def _begin(
     environment: AbstractEnvironment, life: Life, tasks: PyTree | None, key: Key[Array, ""]
-) -> Life:
+) -> _Beginning:
     """A first step for every one of `life`: of the next episode, or of the next trial."""
     over = life.over
     task = life.task if tasks is None else where(over, tasks, life.task)
@@ -147,7 +169,7 @@ def _begin(
         ),
     )
     steps = jnp.where(over, 0, life.steps)
-    return Life(task, state, timestep, life.memory, steps, jnp.zeros_like(over), life.number)
+    return _Beginning(None if tasks is None else task, state, timestep, steps, jnp.zeros_like(over))
 
 
 def where(condition: Bool[Array, "batch"], yes: PyTree, no: PyTree) -> PyTree:
