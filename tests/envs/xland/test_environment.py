@@ -174,7 +174,8 @@ def test_extras_are_seen_on_request_only(key):
     state, timestep = jax.jit(CROWDED.reset)(task, key=key)
     seen = timestep.observation
     assert set(seen) == {"view", *EXTRAS}, "everything asked for, and nothing else"
-    held = {"direction": state.direction, "pocket": state.pocket, "step": state.step}
+    facing = jax.nn.one_hot(state.direction, 4)
+    held = {"direction": facing, "pocket": state.pocket, "step": state.step}
     for name, value in (held | {"goal": task.goal, "rules": task.rules}).items():
         assert jnp.array_equal(seen[name], value), f"`{name}` must say what is so"
     _, plain = jax.eval_shape(XLand("R2", 7, 9).reset, task, key=key)

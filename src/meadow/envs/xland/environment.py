@@ -17,8 +17,9 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
+import numpy as np
 from jax.custom_batching import custom_vmap
-from jaxtyping import Array, Int, Key, PyTree, UInt8
+from jaxtyping import Array, Float, Int, Key, PyTree
 
 from meadow.core.environment import AbstractEnvironment
 from meadow.core.errors import TaskError, UnknownNameError
@@ -102,15 +103,25 @@ class XLand(AbstractEnvironment[GridTask, State]):
         Raises:
             TaskError: more objects than the floor has cells (while tracing).
         """
-        key_doors, key_colours, key_cells, key_direction = jr.split(key, 4)
-        grid = jnp.asarray(self.board.base)
-        grid = grid.at[self._doors(key_doors)].set(self._door_tiles(key_colours))
-        cells = self._free_cells(task.objects.shape[0] + 1, key_cells)
+        floor, doors = self.board.floor, self.board.doors
+        num = task.objects.shape[0]
+        self._check_room(num)
+        # One draw for everything: on a CPU a draw costs more than what is drawn.
+        sizes = np.array([len(floor), len(doors), len(doors), 1])
+        luck = jnp.split(jr.uniform(key, (sizes.sum(),)), sizes.cumsum()[:-1])
+
+        places = jnp.take_along_axis(
+            jnp.asarray(doors), _choose(luck[1], doors.shape[1])[:, None], 1
+        )
+        colours = _choose(luck[2], _DOOR_COLOURS) + pack("closed door", COLOURS[1])
+        grid = jnp.asarray(self.board.base).at[places[:, 0]].set(colours.astype(jnp.uint8))
+
+        cells = jnp.asarray(floor)[jax.lax.top_k(luck[0], num + 1)[1]]
         objects = jnp.where(task.objects == EMPTY, grid[cells[:-1]], task.objects)
         state = State(
             grid=grid.at[cells[:-1]].set(objects, unique_indices=True),
             position=cells[-1],
-            direction=jr.randint(key_direction, (), 0, 4),
+            direction=_choose(luck[3][0], 4),
             pocket=jnp.uint8(EMPTY),
             step=jnp.int32(0),
         )
@@ -177,23 +188,15 @@ class XLand(AbstractEnvironment[GridTask, State]):
         }
         return seen | {name: every[name] for name in self.observe}
 
-    def _doors(self, key: Key[Array, ""]) -> Int[Array, "num_doors"]:
-        doors = jnp.asarray(self.board.doors)
-        choice = jr.randint(key, (doors.shape[0],), 0, doors.shape[1])
-        return jnp.take_along_axis(doors, choice[:, None], axis=1)[:, 0]
-
-    def _door_tiles(self, key: Key[Array, ""]) -> UInt8[Array, "num_doors"]:
-        colour = jr.randint(key, (self.board.doors.shape[0],), 0, _DOOR_COLOURS)
-        return (pack("closed door", COLOURS[1]) + colour).astype(jnp.uint8)
-
-    def _free_cells(self, num: int, key: Key[Array, ""]) -> Int[Array, "num"]:
-        """Distinct floor cells, uniformly."""
-        floor = self.board.floor
-        if num > len(floor):
+    def _check_room(self, num: int) -> None:
+        if num + 1 > len(self.board.floor):
             raise TaskError(
-                f"The task places {num - 1} objects and the agent, but layout {self.layout} of "
-                f"{self.height}x{self.width} has {len(floor)} free cells. Use a larger map or "
-                "fewer objects."
+                f"The task places {num} objects and the agent, but layout {self.layout} of "
+                f"{self.height}x{self.width} has {len(self.board.floor)} free cells. Use a larger "
+                "map or fewer objects."
             )
-        _, chosen = jax.lax.top_k(jr.uniform(key, (len(floor),)), num)
-        return jnp.asarray(floor)[chosen]
+
+
+def _choose(luck: Float[Array, "*some"], num: int) -> Int[Array, "*some"]:
+    """A number below `num` for each number in [0, 1)."""
+    return jnp.minimum((luck * num).astype(jnp.int32), num - 1)
