@@ -41,7 +41,7 @@ def demo(out: Path = Path("runs/demo")) -> None:
     of JSON on standard output.
 
     Args:
-        out: folder for the run; an earlier demo there is replaced by a numbered neighbour.
+        out: folder for the run; where there is one already, `out`-2, `out`-3, ... instead.
     """
     run_demo(_unused(out))
 

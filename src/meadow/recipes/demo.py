@@ -24,6 +24,9 @@ def demo(out: Path, recipe: MetaRL = DEMO, *, num_tasks: int = TASKS) -> None:
         f"for at most three minutes. The run is kept in {out}.\n"
     )
     trained = train(recipe, out, minutes=MINUTES)
+    if trained.stopped:
+        console.print(f"Stopped and saved. Go on with: [bold]meadow train --resume {out}[/]")
+        return
     _, agent = load(trained.run, recipe)
     console.print(f"\nLiving {num_tasks:,} tasks that training never drew ...")
     report = evaluate(recipe, agent, num_tasks=num_tasks)
