@@ -152,8 +152,9 @@ def tasks(world: Positional[str] = "demo", num: int = 3, seed: int = 0) -> None:
     from meadow.tasks.show import tree
 
     space = ids.space(world)
+    draw = jax.jit(lambda key: space.sample(key=key))
     for i, key in enumerate(jr.split(jr.key(seed), num)):
-        print(f"Task {i}\n{tree(space.sample(key=key))}\n")
+        print(f"Task {i}\n{tree(draw(key))}\n")
 
 
 COMMANDS = {

@@ -1,6 +1,5 @@
 """The real command, interrupted and killed: what is left is a run that goes on bit for bit."""
 
-import json
 import os
 import signal
 import subprocess
@@ -73,46 +72,28 @@ def saved(run: Path) -> list[int]:
     return [int(path.stem) for path in (run / "checkpoints").glob("[0-9]*.safetensors")]
 
 
-@pytest.fixture(scope="module")
-def whole(start, tmp_path_factory) -> Path:
-    """The run without a stop."""
-    run = tmp_path_factory.mktemp("whole") / "run"
-    finish(start(*ARGUMENTS, "--out", str(run)))
-    return run
+def test_a_run_interrupted_and_killed_goes_on_as_if_nothing_had_been(start, tmp_path):
+    whole, run = tmp_path / "whole", tmp_path / "run"
+    finish(start(*ARGUMENTS, "--out", str(whole)))
 
+    process = start(*ARGUMENTS, "--out", str(run))
+    wait_for(lambda: lines(run) >= 20, process, "it could be interrupted")
+    process.send_signal(signal.SIGINT)
+    said = finish(process)
+    (stopped,) = saved(run)
+    assert stopped < ITERATIONS, "the signal came too late to test anything"
+    assert f"meadow train --resume {run}" in said.replace("\n", ""), said
+    assert lines(run) == stopped // 2, "what was lived is saved, to the last chunk"
 
-def check_same(run: Path, whole: Path) -> None:
-    """The same arrays and the same metrics, bit for bit."""
+    process = start("--resume", str(run), "--save-every", "0.05")
+    wait_for(lambda: 2 * lines(run) > max(saved(run)) > stopped, process, "it could be killed")
+    process.kill()
+    process.communicate()
+    assert stopped < max(saved(run)) < ITERATIONS, "the kill came too late to test anything"
+
+    finish(start("--resume", str(run)))
     final = f"checkpoints/{ITERATIONS}.safetensors"
     assert (run / final).read_bytes() == (whole / final).read_bytes(), "another run came of it"
     expected = (whole / "metrics.jsonl").read_bytes()
     assert (run / "metrics.jsonl").read_bytes() == expected, "and other metrics"
     assert metrics.read(whole / "metrics.jsonl")["iteration"].tolist() == [*range(2, 601, 2)]
-
-
-def test_an_interrupted_run_saves_says_how_to_go_on_and_does(start, whole, tmp_path):
-    run = tmp_path / "run"
-    process = start(*ARGUMENTS, "--out", str(run))
-    wait_for(lambda: lines(run) >= 20, process, "it could be interrupted")
-    process.send_signal(signal.SIGINT)
-    said = finish(process)
-    (iteration,) = saved(run)
-    assert iteration < ITERATIONS, "the signal came too late to test anything"
-    assert f"meadow train --resume {run}" in said.replace("\n", ""), said
-    assert lines(run) == iteration // 2, "what was lived is saved, to the last chunk"
-    manifest = json.loads((run / "manifest.json").read_text())
-    assert manifest["recipe"]["lives"] == 4, "the manifest holds the recipe"
-    finish(start("--resume", str(run)))
-    check_same(run, whole)
-
-
-def test_a_killed_run_goes_on_from_its_last_checkpoint(start, whole, tmp_path):
-    run = tmp_path / "run"
-    process = start(*ARGUMENTS, "--out", str(run), "--save-every", "0.05")
-    wait_for(lambda: len(saved(run)) > 1 and 2 * lines(run) > max(saved(run)), process,
-             "it could be killed")  # fmt: skip
-    process.kill()
-    process.communicate()
-    assert 0 < max(saved(run)) < ITERATIONS, "the kill came too late to test anything"
-    finish(start("--resume", str(run)))
-    check_same(run, whole)
