@@ -7,6 +7,7 @@ defines it.
 from meadow.agents.ppo import PPO as PPO
 from meadow.agents.random import Random as Random
 from meadow.curricula.uniform import Uniform as Uniform
+from meadow.envs.published import ids as ids
 from meadow.envs.published import make as make
 from meadow.envs.xland.environment import XLand as XLand
 from meadow.evaluation.interval import estimate as estimate

@@ -6,7 +6,8 @@ import equinox as eqx
 import pytest
 from jaxtyping import Array, Key
 
-from meadow.envs.xland.environment import EXTRAS, XLand
+from meadow.envs.xland.environment import XLand
+from meadow.envs.xland.observe import EXTRAS
 from meadow.tasks.grid import GridTask
 from meadow.tasks.trees import Trees
 from meadow.testing import check_environment

@@ -1,16 +1,18 @@
 """Names a person types: recipes, published environments, published kinds of task."""
 
+from meadow.core.environment import AbstractEnvironment
 from meadow.core.errors import UnknownNameError
 from meadow.core.task import AbstractTaskSpace
 from meadow.envs.published import ids, make
-from meadow.envs.xland.environment import XLand
 from meadow.recipes.meta import PRESETS
 from meadow.tasks.grid import GridTask
 from meadow.tasks.published import CONFIGS
 from meadow.tasks.trees import Trees
 
 
-def playground(world: str, kind: str | None = None) -> tuple[XLand, AbstractTaskSpace[GridTask]]:
+def playground(
+    world: str, kind: str | None = None
+) -> tuple[AbstractEnvironment, AbstractTaskSpace]:
     """An environment and tasks for it.
 
     Args:
@@ -24,7 +26,7 @@ def playground(world: str, kind: str | None = None) -> tuple[XLand, AbstractTask
         recipe = PRESETS[world][1]
         return recipe.environment, Trees.published(kind) if kind else recipe.tasks
     if world in ids():
-        return make(world), Trees.published(kind or "small")
+        return make(world, kind or "small")
     raise UnknownNameError("recipe or environment", world, [*PRESETS, *ids()])
 
 

@@ -12,7 +12,8 @@ from jax.sharding import PartitionSpec
 
 from meadow.core.errors import TaskError, UnknownNameError
 from meadow.core.timestep import StepType
-from meadow.envs.xland.environment import ACTIONS, EXTRAS, XLand
+from meadow.envs.xland.environment import ACTIONS, XLand
+from meadow.envs.xland.observe import EXTRAS
 from meadow.tasks.grid import GridTask, grid_task
 from meadow.tasks.published import regenerate
 from meadow.tasks.tiles import COLOURS, FLOOR, IS_FLOOR, OPAQUE, TILES, parse

@@ -18,22 +18,22 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
-from jax.custom_batching import custom_vmap
-from jaxtyping import Array, Float, Int, Key, PyTree
+from jaxtyping import Array, Float, Int, Key
 
 from meadow.core.environment import AbstractEnvironment
-from meadow.core.errors import TaskError, UnknownNameError
+from meadow.core.errors import TaskError
 from meadow.core.spec import Discrete
 from meadow.core.timestep import TimeStep, restart, transition
-from meadow.envs.xland.advance import Fired, State, advance, end_to_end
+from meadow.envs.xland.advance import Fired, State, advance
+from meadow.envs.xland.batched import batched
 from meadow.envs.xland.board import Board, board
 from meadow.envs.xland.near import Kinds
+from meadow.envs.xland.observe import check_senses, observe
 from meadow.tasks.grid import GridTask
 from meadow.tasks.kinds import CUSTOM
 from meadow.tasks.tiles import COLOURS, EMPTY, pack
 
 ACTIONS = ("move", "turn right", "turn left", "pick up", "put down", "toggle")
-EXTRAS = ("direction", "pocket", "step", "goal", "rules")
 _DOOR_COLOURS = 6  # red to grey
 
 
@@ -64,16 +64,9 @@ class XLand(AbstractEnvironment[GridTask, State]):
     kinds: Kinds = ()
 
     def __check_init__(self) -> None:
-        if self.view_size < 1 or self.view_size % 2 == 0:
-            raise TaskError(
-                f"`view_size` must be odd, so that the agent stands in the middle of the bottom "
-                f"row; got {self.view_size}."
-            )
+        check_senses(self.view_size, self.observe)
         if self.max_steps is not None and self.max_steps < 1:
             raise TaskError(f"`max_steps` must be at least 1, got {self.max_steps}.")
-        for name in self.observe:
-            if name not in EXTRAS:
-                raise UnknownNameError("observation", name, EXTRAS)
         codes = [kind.code for kind in self.kinds]
         if not set(codes) <= set(CUSTOM) or len(set(codes)) < len(codes):
             raise TaskError(
@@ -132,36 +125,14 @@ class XLand(AbstractEnvironment[GridTask, State]):
     ) -> tuple[State, TimeStep]:
         """Act, let the rules work, test the goal; deterministic, `key` is not used."""
         del key
-        return self._batchable(state, task, action)
+        return batched(self._once, state, task, action)
 
     def fired(self, state: State, task: GridTask, action: Int[Array, ""]) -> Fired:
         """What `step` would set off: for pictures and for people, not for agents."""
         return advance(self.board, state, task, action, self.kinds)[1]
 
-    def _batchable(
-        self, state: State, task: GridTask, action: Int[Array, ""]
-    ) -> tuple[State, TimeStep]:
-        """One step, with its own answer to `vmap`: the same function with the batch laid last.
-
-        Rules and neighbours want the environments side by side (one vector instruction for many
-        of them), the map wants them apart (one environment's cells together): several times
-        faster than what `vmap` would derive, and equal to it.
-        """
-
-        def once(state: State, task: GridTask, action: Array) -> tuple[State, TimeStep]:
-            return self._finish(*advance(self.board, state, task, action, self.kinds), task)
-
-        step = custom_vmap(once)
-
-        @step.def_vmap
-        def batched(num: int, batched: list, *args: PyTree) -> tuple:
-            def spread(x: Array, is_batched: bool) -> Array:
-                return x if is_batched else jnp.broadcast_to(x, (num, *x.shape))
-
-            result = once(*jax.tree.map(spread, args, tuple(batched)))
-            return result, jax.tree.map(lambda _: True, result)
-
-        return step(state, task, action)
+    def _once(self, state: State, task: GridTask, action: Array) -> tuple[State, TimeStep]:
+        return self._finish(*advance(self.board, state, task, action, self.kinds), task)
 
     def _finish(self, state: State, fired: Fired, task: GridTask) -> tuple[State, TimeStep]:
         truncated = state.step == self.time_limit
@@ -175,18 +146,7 @@ class XLand(AbstractEnvironment[GridTask, State]):
         return state, timestep
 
     def _observe(self, state: State, task: GridTask) -> dict[str, Array]:
-        flat, origin = end_to_end(state.grid)
-        cells = (origin + state.position)[..., None] + jnp.asarray(self.board.view)[state.direction]
-        shape = (*state.position.shape, self.view_size, self.view_size)
-        seen = {"view": flat.at[cells].get(mode="promise_in_bounds").reshape(shape)}
-        every = {
-            "direction": jax.nn.one_hot(state.direction, 4),
-            "pocket": state.pocket,
-            "step": state.step,
-            "goal": task.goal,
-            "rules": task.rules,
-        }
-        return seen | {name: every[name] for name in self.observe}
+        return observe(self.board, state, task, self.view_size, self.observe)
 
     def _check_room(self, num: int) -> None:
         if num + 1 > len(self.board.floor):

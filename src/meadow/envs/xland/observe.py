@@ -1,0 +1,55 @@
+"""Observe: what an agent sees of a flat board; for one environment or for a batch."""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, PyTree, UInt8
+
+from meadow.core.errors import TaskError, UnknownNameError
+from meadow.envs.xland.advance import State, end_to_end
+from meadow.envs.xland.board import Board
+
+EXTRAS = ("direction", "pocket", "step", "goal", "rules")
+
+
+def check_senses(view_size: int, extras: tuple[str, ...]) -> None:
+    """Refuse a view that has no middle, and extras that nobody knows.
+
+    Raises:
+        TaskError: an even view.
+        UnknownNameError: no such extra.
+    """
+    if view_size < 1 or view_size % 2 == 0:
+        raise TaskError(
+            f"`view_size` must be odd, so that the agent stands in the middle of the bottom "
+            f"row; got {view_size}."
+        )
+    for name in extras:
+        if name not in EXTRAS:
+            raise UnknownNameError("observation", name, EXTRAS)
+
+
+def observe(
+    board: Board, state: State, task: PyTree, view_size: int, extras: tuple[str, ...]
+) -> dict[str, Array]:
+    """The view, and what else was asked for.
+
+    Args:
+        task: what has a `goal` and `rules`, should they be asked for.
+    """
+    every = {
+        "direction": lambda: jax.nn.one_hot(state.direction, 4),
+        "pocket": lambda: state.pocket,
+        "step": lambda: state.step,
+        "goal": lambda: task.goal,
+        "rules": lambda: task.rules,
+    }
+    seen = {"view": view(board, state, view_size)}
+    return seen | {name: every[name]() for name in extras}
+
+
+def view(board: Board, state: State, size: int) -> UInt8[Array, "*batch size size"]:
+    """The cells ahead of the agent, who stands at the bottom centre and looks up: one gather."""
+    flat, origin = end_to_end(state.grid)
+    cells = (origin + state.position)[..., None] + jnp.asarray(board.view)[state.direction]
+    seen = flat.at[cells].get(mode="promise_in_bounds")
+    return seen.reshape(*state.position.shape, size, size)
