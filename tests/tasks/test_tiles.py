@@ -45,7 +45,7 @@ def test_nothing_is_both_walkable_and_pickable_or_opaque():
     [
         (lambda: tiles.parse("red bal"), "Did you mean 'ball'"),
         (lambda: tiles.parse("redd ball"), "Did you mean 'red'"),
-        (lambda: tiles.pack(13, 0), "Expected a tile id in 0..12, got 13"),
+        (lambda: tiles.pack(16, 0), "Expected a tile id in 0..15, got 16"),
         (lambda: tiles.pack(0, -1), "Expected a colour id in 0..11, got -1"),
     ],
 )

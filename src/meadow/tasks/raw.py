@@ -98,7 +98,8 @@ def _rules_in(rows: Int[np.ndarray, "*batch rules 7"]) -> UInt8[np.ndarray, "*ba
 
 
 def _packed(pairs: Int[np.ndarray, "*batch 2"], what: str) -> UInt8[np.ndarray, "*batch"]:
-    _check_ids(pairs[..., 0], tiles.NUM_TILES, f"tile id in {what}", tiles.TILES)
+    published = tiles.TILES[: tiles.NUM_XLAND]
+    _check_ids(pairs[..., 0], len(published), f"tile id in {what}", published)
     _check_ids(pairs[..., 1], tiles.NUM_COLOURS, f"colour id in {what}", tiles.COLOURS)
     return np.asarray(pairs[..., 0] * tiles.NUM_COLOURS + pairs[..., 1], np.uint8)
 

@@ -5,7 +5,10 @@
 >>> parse("green key") == pack(7, 2)
 True
 
-References: Nikulin et al., XLand-MiniGrid, 2023, whose ids these are.
+The first thirteen are XLand's; the others stand in levels only (`meadow.tasks.minigrid`), and in
+XLand they are in the way and no more.
+
+References: Nikulin et al., XLand-MiniGrid, 2023, whose ids the first thirteen are.
 """
 
 import difflib
@@ -17,12 +20,14 @@ from meadow.core.errors import TaskError
 TILES = (
     "empty", "floor", "wall", "ball", "square", "pyramid", "goal",
     "key", "locked door", "closed door", "open door", "hex", "star",
+    "lava", "box", "key box",
 )  # fmt: skip
 COLOURS = (
     "empty", "red", "green", "blue", "purple", "yellow",
     "grey", "black", "orange", "white", "brown", "pink",
 )  # fmt: skip
 NUM_TILES, NUM_COLOURS = len(TILES), len(COLOURS)
+NUM_XLAND = 13  # so many tiles are XLand's
 NUM_BYTES = NUM_TILES * NUM_COLOURS
 
 _WALKABLE = ("floor", "goal", "open door")

@@ -41,7 +41,7 @@ def test_floor_is_half_as_bright_and_has_a_grid_line():
 
 def test_things_stand_on_the_floor():
     floor = sprites(32)[pack("floor", "black")]
-    for tile in ("ball", "square", "pyramid", "key", "hex", "star"):
+    for tile in ("ball", "square", "pyramid", "key", "hex", "star", "box", "key box"):
         thing = sprites(32)[pack(tile, "red")]
         assert (thing[:2] == floor[:2]).all(), f"{tile} hides the floor's edge"
 
@@ -68,4 +68,4 @@ def test_too_small_a_tile_is_refused():
 
 
 def test_every_tile_has_a_shape():
-    assert len(sprites(8)) == len(TILES) * len(COLOURS) == 156, "13 tiles in 12 colours"
+    assert len(sprites(8)) == len(TILES) * len(COLOURS) == 192, "16 tiles in 12 colours"

@@ -49,7 +49,7 @@ _ALARM = ((255, 255, 255), (255, 0, 0))
 
 
 @functools.lru_cache(maxsize=8)
-def sprites(size: int) -> UInt8[np.ndarray, "156 size size 3"]:
+def sprites(size: int) -> UInt8[np.ndarray, "192 size size 3"]:
     """Every tile in every colour: index it with tile bytes. Cached, and not to be written to.
 
     EMPTY is quiet hatching, since every view at a wall shows much of it; EMPTY in a colour, which
@@ -188,12 +188,31 @@ def _star(pen: _Pen) -> _Pen:
     return pen.polygon((0.15, 0.3), (0.85, 0.3), (0.5, 0.9))
 
 
+def _lava(pen: _Pen) -> _Pen:
+    pen.box(0, 1, 0, 1)
+    for y in (0.3, 0.5, 0.7):
+        tops = ((0.1, y), (0.3, y + 0.1), (0.5, y), (0.7, y + 0.1), (0.9, y))
+        below = [(x, y + 0.08) for x, y in reversed(tops)]
+        pen.polygon(*tops, *below, ink=0)
+    return pen
+
+
+def _box(pen: _Pen) -> _Pen:
+    pen.box(0.12, 0.88, 0.12, 0.88).box(0.18, 0.82, 0.18, 0.82, ink=0)
+    return pen.box(0.16, 0.84, 0.47, 0.53)
+
+
+def _key_box(pen: _Pen) -> _Pen:
+    return _box(pen).disc(0.5, 0.5, 0.2)
+
+
 _SHAPES = dict(
     zip(
         TILES[1:],
         (
             _floor, _wall, _ball, _square, _pyramid, _goal,
             _key, _locked_door, _closed_door, _open_door, _hex, _star,
+            _lava, _box, _key_box,
         ),
         strict=True,
     )

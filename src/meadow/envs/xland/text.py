@@ -3,7 +3,8 @@
 In colour a shape shows the tile. In plain ASCII a letter does and a second one its colour:
 
     o ball   s square   A pyramid   k key   h hex   * star   = goal   ## wall   . floor
-    X locked door   + closed door   ' open door              ^^ >> vv << the agent
+    X locked door   + closed door   ' open door   ~ lava   b box   B box with a key in it
+    ^^ >> vv << the agent
     r red   g green   b blue   p purple   y yellow   a grey
     k black   o orange   w white   n brown   i pink   - none
 
@@ -14,22 +15,24 @@ import numpy as np
 from rich.text import Text
 
 from meadow.envs.xland.draw import LIGHT, map_of, view_window
-from meadow.envs.xland.environment import State, XLand
+from meadow.envs.xland.advance import State
 from meadow.envs.xland.sprites import AGENT, RGB
+from meadow.envs.xland.world import World
 from meadow.tasks.tiles import COLOURS, EMPTY, FLOOR, TILES, name, unpack
 
 DIRECTIONS = ("up", "right", "down", "left")
 
 _GLYPHS = ("  ", "  ", "██", "● ", "■ ", "▲ ", "▒▒", "o¬", "╳╳", "[]", "┊┊", "⬢ ", "★ ")
+_GLYPHS += ("≈≈", "⊟ ", "⊡ ")
 _SHAPES = dict(zip(TILES, _GLYPHS, strict=True))
-_LETTERS = dict(zip(TILES, " .#osA=kX+'h*", strict=True))
+_LETTERS = dict(zip(TILES, " .#osA=kX+'h*~bB", strict=True))
 _COLOUR_LETTERS = "-rgbpyakowni"
 _ARROWS, _PLAIN_ARROWS = ("▲", "▶", "▼", "◀"), ("^^", ">>", "vv", "<<")
 _SOFTER = 0.25  # towards white: pure blue on black cannot be read in a terminal
 _ON_BLACK = (120, 120, 120)  # what lies under black things
 
 
-def text(environment: XLand, state: State, *, plain: bool = False) -> Text:
+def text(environment: World, state: State, *, plain: bool = False) -> Text:
     """The map with the agent on it, and below it a line of what else there is to know.
 
     Args:
@@ -42,7 +45,7 @@ def text(environment: XLand, state: State, *, plain: bool = False) -> Text:
     return map_text(environment, state, plain=plain).append("\n").append_text(known)
 
 
-def map_text(environment: XLand, state: State, *, plain: bool = False) -> Text:
+def map_text(environment: World, state: State, *, plain: bool = False) -> Text:
     """The map alone, a line for each row."""
     tiles, seen = map_of(environment, state), view_window(environment, state)
     here = environment.board.cells() == int(state.position)
@@ -56,7 +59,7 @@ def map_text(environment: XLand, state: State, *, plain: bool = False) -> Text:
     return Text("\n", no_wrap=True).join(rows)
 
 
-def status(environment: XLand, state: State) -> list[Text]:
+def status(environment: World, state: State) -> list[Text]:
     """Where the agent looks, what it holds, and the step."""
     known = {
         "facing ": DIRECTIONS[int(state.direction)],
