@@ -57,7 +57,7 @@ def scene(world: XLand) -> State:
     """The agent looks up at the key, the pyramid to its left and the square to its right."""
     state, _ = world.reset(TASK, key=jr.key(0))
     cells = world.board.cells()  # the index of every cell of the map
-    grid = world.board.base.copy()
+    grid = world.ground.base.copy()
     grid[cells[2, 2]] = parse("blue key")
     grid[cells[3, 1]], grid[cells[3, 3]] = parse("green pyramid"), parse("grey square")
     new = (jnp.asarray(grid), jnp.int32(cells[3, 2]), jnp.int32(0))

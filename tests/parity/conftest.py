@@ -61,7 +61,7 @@ class Ours:
 
     def state(self, place: Place) -> State:
         """Our state of a place."""
-        grid = np.tile(self.environment.board.base, (len(place.grid), 1))
+        grid = np.tile(self.environment.ground.base, (len(place.grid), 1))
         grid[:, self.cells] = place.grid
         return State(
             grid=jnp.asarray(grid),

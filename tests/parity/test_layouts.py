@@ -43,7 +43,7 @@ def test_the_published_maps_are_the_peers(generators, name, size):
     tile, colour = theirs.reshape(NUM_KEYS, size * size, 2).transpose(2, 0, 1)
     doors = tile == TILES.index("closed door")
 
-    plan = environment.board.layout
+    plan = environment.ground.layout
     base = plan.base.reshape(-1)
     same = tile * len(COLOURS) + colour == base
     assert (same | doors).all(), "walls and floor must lie alike"

@@ -36,7 +36,7 @@ def place(small: XLand) -> Callable[..., State]:
     """A state of `small` from what lies where, and where the agent stands and looks."""
 
     def built(things: dict[Place, str], agent: Place = (2, 3), direction: int = 0) -> State:
-        grid, cells = small.board.base.copy(), small.board.cells()
+        grid, cells = small.ground.base.copy(), small.board.cells()
         for where, thing in things.items():
             grid[cells[where]] = parse(thing)
         return State(

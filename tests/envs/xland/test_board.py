@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from meadow.envs.xland.board import DIRECTIONS, board
+from meadow.envs.xland.board import DIRECTIONS, board, ground
 from meadow.tasks.tiles import EMPTY, FLOOR, WALL
 
 SHAPES = [("R1", 5, 8, 5), ("R2", 7, 9, 3), ("R1", 4, 4, 7), ("R1", 6, 5, 1)]
@@ -24,14 +24,15 @@ def look(cells: np.ndarray, position: tuple[int, int], direction: int, size: int
     return view
 
 
-@pytest.mark.parametrize(("name", "height", "width", "size"), SHAPES)
-def test_the_view_is_what_lies_there(name, height, width, size):
-    plan = board(name, height, width, size)
+@pytest.mark.parametrize(("height", "width", "size"), [shape[1:] for shape in SHAPES])
+def test_the_view_is_what_lies_there(height, width, size):
+    plan = board(height, width, size)
     # Another byte on every cell, so that no two can be taken for each other.
     bytes_ = np.random.default_rng(0).permutation(155)[: height * width] + 1
     cells = bytes_.astype(np.uint8).reshape(height, width)
-    flat = plan.base.copy()
-    flat[plan.cells()] = cells
+    flat = np.asarray(plan.lay(cells))
+    assert (flat[plan.cells()] == cells).all(), "a map is laid where `cells` says"
+    assert np.count_nonzero(flat) == cells.size, "nothing lies in the margin"
     places = itertools.product(range(height), range(width), range(4))
     for y, x, direction in places:
         seen = flat[plan.cells()[y, x] + plan.view[direction]].reshape(size, size)
@@ -42,25 +43,26 @@ def test_the_view_is_what_lies_there(name, height, width, size):
 
 @pytest.mark.parametrize(("name", "height", "width", "size"), SHAPES)
 def test_what_a_step_touches_lies_on_the_board(name, height, width, size):
-    plan = board(name, height, width, size)
+    plan, base = board(height, width, size), ground(name, height, width, size).base
     cells = plan.cells()
     inner = set(cells[1:-1, 1:-1].flat)
     for step, onward in itertools.product(plan.ahead, plan.ahead):
         reached = cells[1:-1, 1:-1] + step + onward
         assert reached.min() >= 0 and reached.max() < plan.size, "a step reaches off the board"
         outside = ~np.isin(reached, cells)
-        assert (plan.base[reached[outside]] == EMPTY).all(), "beyond the map nothing lies"
+        assert (base[reached[outside]] == EMPTY).all(), "beyond the map nothing lies"
     assert inner <= set(cells.flat), "cells are named once"
     assert len(set(cells.flat)) == height * width, "no two cells share a byte"
 
 
-def test_the_board_at_rest():
-    plan = board("R2", 7, 9, 5)
-    assert (plan.base[plan.cells()] == plan.layout.base).all(), "the map lies where `cells` says"
+def test_the_ground_at_rest():
+    plan, cells = ground("R2", 7, 9, 5), board(7, 9, 5).cells()
+    assert (plan.base[cells] == plan.layout.base).all(), "the map lies where `cells` says"
     assert (plan.base[plan.floor] == FLOOR).all() and len(plan.floor) == 30
     assert (plan.base[plan.doors] == WALL).all(), "a door is a wall until it is drawn"
     assert np.count_nonzero(plan.base) == 7 * 9, "the margin is empty"
 
 
-def test_boards_are_made_once():
-    assert board("R1", 9, 9, 5) is board("R1", 9, 9, 5), "tables of one map are shared"
+def test_tables_are_made_once():
+    assert board(9, 9, 5) is board(9, 9, 5), "tables of one size are shared"
+    assert ground("R1", 9, 9, 5) is ground("R1", 9, 9, 5), "tables of one map are shared"

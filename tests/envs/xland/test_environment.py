@@ -123,7 +123,7 @@ def test_objects_and_agent_get_cells_of_their_own(maps):
 
 def test_every_free_cell_is_as_likely(maps):
     grid, where, _ = maps
-    floor = CROWDED.board.layout.floor
+    floor = CROWDED.ground.layout.floor
     assert_uniform(np.bincount(where, minlength=63)[floor], "the agent's cell")
     for tile in OBJECTS:
         places = (grid == parse(tile)).sum(0).reshape(-1)
@@ -141,13 +141,13 @@ def test_doors_stand_on_their_lines_in_six_colours():
     grid = np.asarray(state.grid)[:, environment.board.cells()].reshape(3000, -1)
     doors = grid // len(COLOURS) == TILES.index("closed door")
     assert (doors.sum(1) == 4).all(), "there must be one door for each wall between rooms"
-    for line in environment.board.layout.doors:
+    for line in environment.ground.layout.doors:
         assert (doors[:, line].sum(1) == 1).all(), "a wall between rooms has one door"
         assert_uniform(doors[:, line].sum(0), "a door's place")
     colours = np.bincount(grid[doors] % len(COLOURS), minlength=len(COLOURS))
     assert_uniform(colours[1:7], "a door's colour")
     assert colours.sum() == colours[1:7].sum(), "doors are red to grey"
-    walls = OPAQUE[grid] == OPAQUE[environment.board.layout.base.reshape(-1)]
+    walls = OPAQUE[grid] == OPAQUE[environment.ground.layout.base.reshape(-1)]
     assert walls.all(), "nothing else may be built or torn down"
 
 

@@ -64,7 +64,7 @@ def act(
 
 def scene(left: str, front: str, right: str) -> State:
     """The agent in the middle of an empty room, looking up."""
-    cells, grid = OWN.board.cells(), OWN.board.base.copy()
+    cells, grid = OWN.board.cells(), OWN.ground.base.copy()
     places = (cells[2, 1], cells[1, 2], cells[2, 3])
     for where, what in zip(places, (left, front, right), strict=True):
         grid[where] = parse(what)
@@ -145,7 +145,7 @@ def _tasks(num: int) -> tuple[GridTask, State, jax.Array]:
         rules=jnp.asarray(rows, jnp.uint8),
         objects=jnp.zeros((num, 0), jnp.uint8),
     )
-    cells, grid = OWN.board.cells(), np.tile(OWN.board.base, (num, 1))
+    cells, grid = OWN.board.cells(), np.tile(OWN.ground.base, (num, 1))
     grid[:, cells[1:-1, 1:-1].ravel()] = rng.choice(things, (num, 9))
     state = State(
         grid=jnp.asarray(grid),

@@ -272,7 +272,7 @@ def build(scene: list[str], under: str, pocket: str) -> State:
         ((y, x), c) for y, row in enumerate(rows) for x, c in enumerate(row) if c in ARROWS
     )
     rows[y][x] = under
-    grid = ENVIRONMENT.board.base.copy()
+    grid = ENVIRONMENT.ground.base.copy()
     grid[INSIDE] = [[parse(THINGS[c]) for c in row] for row in rows]
     return State(
         grid=jnp.asarray(grid),

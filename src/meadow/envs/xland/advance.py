@@ -9,13 +9,12 @@ from typing import NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Int, UInt8
+from jaxtyping import Array, Bool, Int, PyTree, UInt8
 
 from meadow.envs.xland import near as nearby
 from meadow.envs.xland.board import Board
 from meadow.envs.xland.near import Kinds, Near, Rule
 from meadow.tasks import kinds
-from meadow.tasks.grid import GridTask
 
 
 class State(eqx.Module):
@@ -39,13 +38,17 @@ class Fired(NamedTuple):
     """What a step set off: which rules, and whether the goal."""
 
     rules: Bool[Array, "num_rules *batch"]
-    goal: Bool[Array, "*batch"]
+    goal: Bool[Array, "*goals"]
 
 
 def advance(
-    board: Board, state: State, task: GridTask, action: Int[Array, "*batch"], own: Kinds = ()
+    board: Board, state: State, task: PyTree, action: Int[Array, "*batch"], own: Kinds = ()
 ) -> tuple[State, Fired]:
-    """Read what is near, act, apply the rules, write back, test the goal."""
+    """Read what is near, act, apply the rules, write back, test the goal.
+
+    Args:
+        task: what has `rules`, and one `goal` or a stack of them, its axis first.
+    """
     flat, origin = end_to_end(state.grid)
     ahead = jnp.asarray(board.ahead)
     around = ahead.reshape(4, *(1,) * origin.ndim)
@@ -109,7 +112,7 @@ def _placed(
     grid: Array,
     origin: Array,
     near: Near,
-    task: GridTask,
+    task: PyTree,
     action: Array,
     here: Array,
 ) -> Array:

@@ -26,7 +26,7 @@ from meadow.core.spec import Discrete
 from meadow.core.timestep import TimeStep, restart, transition
 from meadow.envs.xland.advance import Fired, State, advance
 from meadow.envs.xland.batched import batched
-from meadow.envs.xland.board import Board, board
+from meadow.envs.xland.board import Board, Ground, board, ground
 from meadow.envs.xland.near import Kinds
 from meadow.envs.xland.observe import check_senses, observe
 from meadow.tasks.grid import GridTask
@@ -73,12 +73,17 @@ class XLand(AbstractEnvironment[GridTask, State]):
                 f"Kinds of your own need different codes in {CUSTOM.start}..{CUSTOM.stop - 1}, got "
                 f"{codes}. Write `code: int = CUSTOM[0]`, CUSTOM from `meadow.tasks.kinds`."
             )
-        self.board  # noqa: B018  a layout that cannot be built fails here, not in a step
+        self.ground  # noqa: B018  a layout that cannot be built fails here, not in a step
 
     @property
     def board(self) -> Board:
-        """The constant tables of this map."""
-        return board(self.layout, self.height, self.width, self.view_size)
+        """The constant tables of this size of map and view."""
+        return board(self.height, self.width, self.view_size)
+
+    @property
+    def ground(self) -> Ground:
+        """The layout, before doors and objects are drawn."""
+        return ground(self.layout, self.height, self.width, self.view_size)
 
     @property
     def time_limit(self) -> int:
@@ -96,7 +101,7 @@ class XLand(AbstractEnvironment[GridTask, State]):
         Raises:
             TaskError: more objects than the floor has cells (while tracing).
         """
-        floor, doors = self.board.floor, self.board.doors
+        floor, doors = self.ground.floor, self.ground.doors
         num = task.objects.shape[0]
         self._check_room(num)
         # One draw for everything: on a CPU a draw costs more than what is drawn.
@@ -107,7 +112,7 @@ class XLand(AbstractEnvironment[GridTask, State]):
             jnp.asarray(doors), _choose(luck[1], doors.shape[1])[:, None], 1
         )
         colours = _choose(luck[2], _DOOR_COLOURS) + pack("closed door", COLOURS[1])
-        grid = jnp.asarray(self.board.base).at[places[:, 0]].set(colours.astype(jnp.uint8))
+        grid = jnp.asarray(self.ground.base).at[places[:, 0]].set(colours.astype(jnp.uint8))
 
         cells = jnp.asarray(floor)[jax.lax.top_k(luck[0], num + 1)[1]]
         objects = jnp.where(task.objects == EMPTY, grid[cells[:-1]], task.objects)
@@ -149,10 +154,10 @@ class XLand(AbstractEnvironment[GridTask, State]):
         return observe(self.board, state, task, self.view_size, self.observe)
 
     def _check_room(self, num: int) -> None:
-        if num + 1 > len(self.board.floor):
+        if num + 1 > len(self.ground.floor):
             raise TaskError(
                 f"The task places {num} objects and the agent, but layout {self.layout} of "
-                f"{self.height}x{self.width} has {len(self.board.floor)} free cells. Use a larger "
+                f"{self.height}x{self.width} has {len(self.ground.floor)} free cells. Use a larger "
                 "map or fewer objects."
             )
 

@@ -127,6 +127,8 @@ def apply_rules(
     Returns:
         What lies near afterwards, and which rules fired, `[rules, *batch]`.
     """
+    if not rules.kind.shape[0]:
+        return near, jnp.zeros((0, *action.shape), bool)
     slots = jnp.arange(rules.kind.shape[0]).reshape(-1, *(1,) * action.ndim)
 
     def jump(carry: tuple) -> tuple:

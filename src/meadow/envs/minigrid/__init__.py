@@ -1,0 +1,1 @@
+"""The MiniGrid world: levels whose map is drawn, played without hidden rules."""

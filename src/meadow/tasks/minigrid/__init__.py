@@ -1,0 +1,1 @@
+"""Spaces of levels: the tasks of MiniGrid, one family a class."""
