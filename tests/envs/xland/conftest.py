@@ -5,13 +5,25 @@ from collections.abc import Callable
 import equinox as eqx
 import jax.numpy as jnp
 import pytest
+from jaxtyping import Array, Key
 
+from meadow.core.task import AbstractTaskSpace
 from meadow.envs.xland.environment import State, XLand
 from meadow.envs.xland.frame import Frame, advance
+from meadow.envs.xland.game import Game
 from meadow.tasks.grid import GridTask, grid_task
 from meadow.tasks.tiles import EMPTY, parse
 
 Place = tuple[int, int]
+
+
+class Same(AbstractTaskSpace[GridTask]):
+    """A space of one task."""
+
+    task: GridTask
+
+    def sample(self, *, key: Key[Array, ""]) -> GridTask:
+        return self.task
 
 
 @pytest.fixture(scope="session")
@@ -60,3 +72,18 @@ def solved(small: XLand, chain: GridTask, place: Callable[..., State]) -> list[F
         state, reward, fired = step(small, state, chain, jnp.int32(action))
         frames.append(Frame(state, chain, fired, action, 0, float(reward)))
     return frames
+
+
+@pytest.fixture(scope="session")
+def same(chain: GridTask) -> Same:
+    """Nothing but `chain`."""
+    return Same(chain)
+
+
+@pytest.fixture
+def game(small: XLand, same: Same, place: Callable[..., State]) -> Game:
+    """The first episode of `chain`, two steps from its end."""
+    game = Game(small, same, seed=0)
+    state = place({(1, 4): "blue ball"}, agent=(1, 2), direction=1)
+    game.moments = [game.moments[0]._replace(state=state)]
+    return game

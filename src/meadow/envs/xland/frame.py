@@ -8,11 +8,11 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
-from jaxtyping import Array, Float, Int, Key
+from jaxtyping import Array, Float, Int, Key, PyTree
 
+from meadow.envs.xland.advance import Fired, State
 from meadow.envs.xland.draw import map_of
-from meadow.envs.xland.environment import Fired, State, XLand
-from meadow.tasks.grid import GridTask
+from meadow.envs.xland.world import World
 
 
 class Frame(NamedTuple):
@@ -29,7 +29,7 @@ class Frame(NamedTuple):
     """
 
     state: State
-    task: GridTask
+    task: PyTree
     fired: Fired | None
     action: int | None
     episode: int
@@ -60,7 +60,7 @@ class Scene(NamedTuple):
     changed: tuple[tuple[int, int], ...] = ()
 
 
-def scenes(environment: XLand, frames: Sequence[Frame]) -> list[Scene]:
+def scenes(environment: World, frames: Sequence[Frame]) -> list[Scene]:
     """Every frame with what is known of its trial by then. An episode of index 0 begins a trial."""
     told: list[Scene] = []
     for frame in frames:
@@ -75,7 +75,7 @@ def scenes(environment: XLand, frames: Sequence[Frame]) -> list[Scene]:
     return _counted(told)
 
 
-def outcome(environment: XLand, state: State, fired: Fired | None) -> Outcome:
+def outcome(environment: World, state: State, fired: Fired | None) -> Outcome:
     """How an episode stands that a step which set off `fired` has brought to `state`."""
     steps = int(state.step)
     if fired is not None and bool(fired.goal):
@@ -84,7 +84,7 @@ def outcome(environment: XLand, state: State, fired: Fired | None) -> Outcome:
 
 
 def advance(
-    environment: XLand, state: State, task: GridTask, action: Int[Array, ""]
+    environment: World, state: State, task: PyTree, action: Int[Array, ""]
 ) -> tuple[State, Float[Array, ""], Fired]:
     """One step, its reward, and what it set off."""
     after, timestep = environment.step(state, task, action, key=jr.key(0))
@@ -92,7 +92,7 @@ def advance(
 
 
 def frames_from_actions(
-    environment: XLand, task: GridTask, actions: Sequence[int], *, key: Key[Array, ""]
+    environment: World, task: PyTree, actions: Sequence[int], *, key: Key[Array, ""]
 ) -> list[Frame]:
     """The trial in which these actions are done; an episode that ends is followed by the next."""
     reset, step = eqx.filter_jit(environment.reset), eqx.filter_jit(advance)
@@ -112,7 +112,7 @@ def frames_from_actions(
     return frames
 
 
-def _changed(environment: XLand, before: Frame, after: Frame) -> tuple[tuple[int, int], ...]:
+def _changed(environment: World, before: Frame, after: Frame) -> tuple[tuple[int, int], ...]:
     if after.fired is None or not np.any(after.fired.rules):
         return ()
     different = map_of(environment, before.state) != map_of(environment, after.state)
