@@ -1,8 +1,8 @@
 """MiniGrid: plays levels; all the luck is in the level.
 
 **observation** a dict. `view`: bytes `[view, view]`, the agent at the bottom centre looking up,
-  walls do not hide, outside the map is EMPTY. On request also `direction`, `pocket`, `step`,
-  `goal` and `rules`.
+  walls hide nothing unless `occlude`, outside the map is EMPTY. On request also `direction`,
+  `pocket`, `step`, `goal` and `rules`.
 **actions** move, turn right, turn left, pick up, put down, toggle (0 to 5), or as `actions` says.
 **reward** `1 - 0.9 * step / max_steps` when the goal is reached, else 0.
 **ends** terminates at the goal and, without a reward, at the failure; truncates after `max_steps`.
@@ -48,6 +48,7 @@ class MiniGrid(AbstractEnvironment[Level, State]):
             rules.
         actions: what each action of the agent does, by the order above; 6 does nothing.
         kinds: kinds of rules, goals and failures of your own.
+        occlude: whether walls and closed doors hide what lies behind them (it is EMPTY then).
 
     Raises:
         UnknownNameError: no such observation.
@@ -61,9 +62,10 @@ class MiniGrid(AbstractEnvironment[Level, State]):
     observe: tuple[str, ...] = eqx.field(static=True, default=())
     actions: tuple[int, ...] = eqx.field(static=True, default=(0, 1, 2, 3, 4, 5))
     kinds: Kinds = ()
+    occlude: bool = eqx.field(static=True, default=False)
 
     def __check_init__(self) -> None:
-        check_senses(self.view_size, self.observe)
+        check_senses(self.view_size, self.observe, self.occlude)
         if self.max_steps is not None and self.max_steps < 1:
             raise TaskError(f"`max_steps` must be at least 1, got {self.max_steps}.")
 
@@ -134,4 +136,4 @@ class MiniGrid(AbstractEnvironment[Level, State]):
         )
 
     def _observe(self, state: State, task: Level) -> dict[str, Array]:
-        return observe(self.board, state, task, self.view_size, self.observe)
+        return observe(self.board, state, task, self.view_size, self.observe, self.occlude)

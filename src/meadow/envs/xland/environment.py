@@ -1,8 +1,8 @@
 """XLand: a grid world whose rules and goal are hidden.
 
 **observation** a dict. `view`: bytes `[view, view]`, the agent at the bottom centre looking up,
-  walls do not hide, outside the map is EMPTY. On request also `direction`, `pocket`, `step`,
-  and `goal` and `rules` (what is otherwise hidden).
+  walls hide nothing unless `occlude`, outside the map is EMPTY. On request also `direction`,
+  `pocket`, `step`, and `goal` and `rules` (what is otherwise hidden).
 **actions** move, turn right, turn left, pick up, put down, toggle (0 to 5).
 **reward** `1 - 0.9 * step / max_steps` when the goal is reached, else 0.
 **ends** terminates at the goal, truncates after `max_steps`.
@@ -48,6 +48,7 @@ class XLand(AbstractEnvironment[GridTask, State]):
         observe: what the agent sees besides the view: direction (one-hot), pocket, step, goal,
             rules.
         kinds: kinds of rules and goals of your own, each with a code of its own.
+        occlude: whether walls and closed doors hide what lies behind them (it is EMPTY then).
 
     Raises:
         UnknownNameError: no such layout or observation.
@@ -62,9 +63,10 @@ class XLand(AbstractEnvironment[GridTask, State]):
     max_steps: int | None = eqx.field(static=True, default=None)
     observe: tuple[str, ...] = eqx.field(static=True, default=())
     kinds: Kinds = ()
+    occlude: bool = eqx.field(static=True, default=False)
 
     def __check_init__(self) -> None:
-        check_senses(self.view_size, self.observe)
+        check_senses(self.view_size, self.observe, self.occlude)
         if self.max_steps is not None and self.max_steps < 1:
             raise TaskError(f"`max_steps` must be at least 1, got {self.max_steps}.")
         codes = [kind.code for kind in self.kinds]
@@ -151,7 +153,7 @@ class XLand(AbstractEnvironment[GridTask, State]):
         return state, timestep
 
     def _observe(self, state: State, task: GridTask) -> dict[str, Array]:
-        return observe(self.board, state, task, self.view_size, self.observe)
+        return observe(self.board, state, task, self.view_size, self.observe, self.occlude)
 
     def _check_room(self, num: int) -> None:
         if num + 1 > len(self.ground.floor):

@@ -7,15 +7,16 @@ from jaxtyping import Array, PyTree, UInt8
 from meadow.core.errors import TaskError, UnknownNameError
 from meadow.envs.xland.advance import State, end_to_end
 from meadow.envs.xland.board import Board
+from meadow.envs.xland.occlusion import check_size, occlude
 
 EXTRAS = ("direction", "pocket", "step", "goal", "rules")
 
 
-def check_senses(view_size: int, extras: tuple[str, ...]) -> None:
+def check_senses(view_size: int, extras: tuple[str, ...], occluded: bool = False) -> None:
     """Refuse a view that has no middle, and extras that nobody knows.
 
     Raises:
-        TaskError: an even view.
+        TaskError: an even view, or one too large to be occluded.
         UnknownNameError: no such extra.
     """
     if view_size < 1 or view_size % 2 == 0:
@@ -23,17 +24,25 @@ def check_senses(view_size: int, extras: tuple[str, ...]) -> None:
             f"`view_size` must be odd, so that the agent stands in the middle of the bottom "
             f"row; got {view_size}."
         )
+    if occluded:
+        check_size(view_size)
     for name in extras:
         if name not in EXTRAS:
             raise UnknownNameError("observation", name, EXTRAS)
 
 
 def observe(
-    board: Board, state: State, task: PyTree, view_size: int, extras: tuple[str, ...]
+    board: Board,
+    state: State,
+    task: PyTree,
+    view_size: int,
+    extras: tuple[str, ...],
+    occluded: bool = False,
 ) -> dict[str, Array]:
     """The view, and what else was asked for.
 
     Args:
+        occluded: whether walls and closed doors hide what lies behind them.
         task: what has a `goal` and `rules`, should they be asked for.
     """
     every = {
@@ -43,7 +52,8 @@ def observe(
         "goal": lambda: task.goal,
         "rules": lambda: task.rules,
     }
-    seen = {"view": view(board, state, view_size)}
+    window = view(board, state, view_size)
+    seen = {"view": occlude(window) if occluded else window}
     return seen | {name: every[name]() for name in extras}
 
 
