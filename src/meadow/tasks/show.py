@@ -18,6 +18,7 @@ Other objects: pink hex, white hex
 import dataclasses
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import ArrayLike
@@ -33,6 +34,7 @@ _WHERE = {
     kinds.DOWN: ("below", "below"),
     kinds.LEFT: ("left of", "to the left"),
 }
+_BRANCH = {False: "├─ ", True: "└─ "}
 
 
 def rule_text(row: ArrayLike | Sequence[int]) -> str:
@@ -82,59 +84,85 @@ def tree(task: GridTask) -> str:
             f"`tree` prints one task, got a batch of shape {list(goal.shape[:-1])}. "
             "Pick one: `tree(jax.tree.map(lambda x: x[0], tasks))`."
         )
-    rows = [tuple(int(x) for x in row) for row in rules if row[0]]
-    placed = Counter(int(x) for x in objects if x)
-    roots, others = _grow(_inputs(goal), rows, placed)
-    lines = [f"Goal: {goal_text(goal)}", *_branches(roots)]
-    if others:
+    plan = outline(goal, rules, objects)
+    lines = [f"Goal: {goal_text(goal)}", *_branches(plan.roots, rules)]
+    if plan.rules:
         lines.append("Other rules")
-        lines += _branches([_Node(0, text=rule_text(row)) for row in others])
-    if left := [tiles.name(x) for x in placed.elements()]:
-        lines.append(f"Other objects: {', '.join(left)}")
+        last = plan.rules[-1]
+        lines += [f"{_BRANCH[i == last]}{rule_text(rules[i])}" for i in plan.rules]
+    if plan.objects:
+        lines.append(f"Other objects: {', '.join(map(tiles.name, plan.objects))}")
     return "\n".join(lines)
 
 
 @dataclasses.dataclass
-class _Node:
+class Node:
+    """A tile that is needed, and where it comes from.
+
+    Attributes:
+        tile: its byte.
+        rule: index of the rule that makes it; None where none does.
+        children: what that rule needs.
+        note: "as above" for what was made before, "not there" for what is neither placed nor made.
+    """
+
     tile: int
-    text: str = ""
-    children: list["_Node"] = dataclasses.field(default_factory=list)
+    rule: int | None = None
+    children: list["Node"] = dataclasses.field(default_factory=list)
+    note: str = ""
 
 
-def _grow(
-    needs: list[int], rows: list[tuple[int, ...]], placed: Counter[int]
-) -> tuple[list[_Node], list[tuple[int, ...]]]:
-    """The tree below the goal's tiles and the rules it leaves over; takes what it uses.
+class Outline(NamedTuple):
+    """A task as a tree below each tile of its goal, and what the goal has no use for.
+
+    Attributes:
+        rules: indices of the rules left over.
+        objects: the tiles left over.
+    """
+
+    roots: list[Node]
+    rules: list[int]
+    objects: list[int]
+
+
+def outline(goal: np.ndarray, rules: np.ndarray, objects: np.ndarray) -> Outline:
+    """The tree of one task, whose arrays are those of a `GridTask`.
 
     Level by level, because a rule belongs to the tile nearest the goal; every rule is used once,
     so a hand-written circle of rules ends.
     """
-    rest, made = list(rows), set()
-    roots = [_Node(tile) for tile in needs]
+    placed = Counter(int(x) for x in objects if x)
+    rest, made = [i for i, row in enumerate(rules) if row[0]], set()
+    roots = [Node(tile) for tile in _inputs(goal)]
     level = roots
     while level:
         for node in level:
-            name = tiles.name(node.tile)
-            row = next((row for row in rest if row[3] == node.tile), None)
-            if row is not None:
-                rest.remove(row)
+            node.rule = next((i for i in rest if rules[i][3] == node.tile), None)
+            if node.rule is not None:
+                rest.remove(node.rule)
                 made.add(node.tile)
-                node.text = f"{name}: {sentence(*row[:3])}"
-                node.children = [_Node(tile) for tile in _inputs(row)]
+                node.children = [Node(tile) for tile in _inputs(rules[node.rule])]
             elif placed[node.tile]:
                 placed[node.tile] -= 1
-                node.text = name
             else:
-                node.text = f"{name} ({'as above' if node.tile in made else 'not there'})"
+                node.note = "as above" if node.tile in made else "not there"
         level = [child for node in level for child in node.children]
-    return roots, rest
+    return Outline(roots, rest, list(placed.elements()))
 
 
-def _branches(nodes: list[_Node], indent: str = "") -> Iterator[str]:
+def _text(node: Node, rules: np.ndarray) -> str:
+    """What it is and how it comes about."""
+    name = tiles.name(node.tile)
+    if node.rule is not None:
+        return f"{name}: {sentence(*map(int, rules[node.rule][:3]))}"
+    return f"{name} ({node.note})" if node.note else name
+
+
+def _branches(nodes: Sequence[Node], rules: np.ndarray, indent: str = "") -> Iterator[str]:
     for node in nodes:
         last = node is nodes[-1]
-        yield f"{indent}{'└─ ' if last else '├─ '}{node.text}"
-        yield from _branches(node.children, indent + ("   " if last else "│  "))
+        yield f"{indent}{_BRANCH[last]}{_text(node, rules)}"
+        yield from _branches(node.children, rules, indent + ("   " if last else "│  "))
 
 
 def _inputs(row: np.ndarray | tuple[int, ...]) -> list[int]:
