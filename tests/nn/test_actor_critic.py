@@ -1,30 +1,34 @@
 """ActorCritic: living a chunk at once is living it step by step; plans refuse what they must."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 import pytest
 
-from meadow.core.errors import SpecError
+from meadow.core.errors import SpecError, UnknownNameError
 from meadow.core.spec import Box, Discrete
 from meadow.nn.actor_critic import Plan, Senses
 
 TIME, BATCH, ACTIONS = 4, 3, 5
 PLANS = {
-    "convolutions": Plan(channels=(3, 4), embedding=4, aside=3, memory=6, heads=5),
+    "convolutions": Plan(channels=(3, 4), embedding=4, features=7, aside=3, memory=6, heads=5),
     "one layer, no heads": Plan(channels=(), features=7, aside=3, memory=6, heads=0),
 }
 
 
 def lived() -> Senses:
-    keys = iter(jr.split(jr.key(3), 6))
+    keys = iter(jr.split(jr.key(3), 8))
     forget = np.zeros((TIME, BATCH), bool)
     forget[0] = forget[2, 1] = True
     return Senses(
         observation={
             "view": jr.randint(next(keys), (TIME, BATCH, 3, 3), 0, 156).astype(jnp.uint8),
             "pocket": jr.randint(next(keys), (TIME, BATCH), 0, 156).astype(jnp.uint8),
+            "goal": jr.randint(next(keys), (TIME, BATCH, 5), 0, 156).astype(jnp.uint8),
+            "rules": jr.randint(next(keys), (TIME, BATCH, 3, 4), 0, 156).astype(jnp.uint8),
             "direction": jr.randint(next(keys), (TIME, BATCH), 0, 4),
         },
         action=jr.randint(next(keys), (TIME, BATCH), -1, ACTIONS),
@@ -44,7 +48,8 @@ def test_at_once_is_step_by_step(plan):
     senses = lived()
     network = built(plan, senses)
     memory = jnp.zeros((BATCH, plan.memory))
-    memories, judgement = network(memory, senses)
+    live = jax.jit(lambda memory, senses: network(memory, senses))
+    memories, judgement = live(memory, senses)
     assert memories.shape == (TIME, BATCH, plan.memory)
     assert judgement.logits.shape == (TIME, BATCH, ACTIONS)
     assert judgement.value.shape == (TIME, BATCH)
@@ -52,7 +57,7 @@ def test_at_once_is_step_by_step(plan):
         memory = network.init_memory()
         for t in range(TIME):
             row = jax.tree.map(lambda x, t=t, life=life: x[t : t + 1, life], senses)
-            (memory,), alone = network(memory, row)
+            (memory,), alone = live(memory, row)
             where = f"life {life}, step {t}"
             close = {"rtol": 1e-4, "atol": 1e-5, "err_msg": where}
             np.testing.assert_allclose(memory, memories[t, life], **close)
@@ -64,8 +69,11 @@ def test_every_sense_is_felt():
     senses = lived()
     network = built(PLANS["convolutions"], senses)
     memory = jnp.ones((BATCH, network.memory.width))
-    before = network(memory, senses)[1].value
+    value = jax.jit(lambda senses: network(memory, senses)[1].value)
+    before = value(senses)
     others = {
+        "goal": lambda s: s.observation | {"goal": 155 - s.observation["goal"]},
+        "rules": lambda s: s.observation | {"rules": 155 - s.observation["rules"]},
         "view": lambda s: s.observation | {"view": 155 - s.observation["view"]},
         "pocket": lambda s: s.observation | {"pocket": 155 - s.observation["pocket"]},
         "direction": lambda s: s.observation | {"direction": s.observation["direction"] + 1},
@@ -79,7 +87,34 @@ def test_every_sense_is_felt():
     }
     for name, fields in changed.items():
         other = Senses(**{n: fields.get(n, getattr(senses, n)) for n in vars(senses)})
-        assert not np.allclose(network(memory, other)[1].value, before), f"{name} goes unfelt"
+        assert not np.allclose(value(other), before), f"{name} goes unfelt"
+
+
+def test_half_precision_is_close_and_keeps_what_must_be_exact():
+    plan = PLANS["convolutions"]
+    senses, memory = lived(), jnp.zeros((BATCH, plan.memory))
+
+    def loss(network):
+        memories, judgement = network(memory, senses)
+        total = jax.nn.log_softmax(judgement.logits)[..., 0] + judgement.value
+        return total.mean(), (memories, judgement)
+
+    def look(precision):
+        network = built(dataclasses.replace(plan, precision=precision), senses)
+        return jax.jit(jax.grad(loss, has_aux=True))(network)
+
+    (exact, expected), (half, got) = look("float32"), look("bfloat16")
+    for x, y in zip(jax.tree.leaves((half, got)), jax.tree.leaves((exact, expected)), strict=True):
+        assert x.dtype == y.dtype == jnp.float32, "memory, outputs and gradients are float32"
+        error = np.linalg.norm(x - y) / (np.linalg.norm(y) + 1e-3)
+        assert error < 0.15, f"half precision is close, got {error:.3f} for {x.shape}"
+    assert any((x != y).any() for x, y in zip(got[0], expected[0], strict=True)), "and is not exact"
+
+
+def test_an_observation_of_nothing_is_left_out():
+    plan = PLANS["one layer, no heads"]
+    seen = {"view": jnp.zeros((3, 3), jnp.uint8), "rules": jnp.zeros((0, 4), jnp.uint8)}
+    assert list(plan.build(seen, Discrete(2), key=jr.key(0)).encoders) == ["view"]
 
 
 def test_what_a_plan_cannot_take_is_said():
@@ -88,3 +123,5 @@ def test_what_a_plan_cannot_take_is_said():
         plan.build({"view": jnp.zeros(3)}, Box((1,), 0.0, 1.0), key=jr.key(0))
     with pytest.raises(SpecError, match="No encoder for observation 'pixels'"):
         plan.build({"pixels": jnp.zeros((4, 4, 3))}, Discrete(2), key=jr.key(0))
+    with pytest.raises(UnknownNameError, match="Did you mean 'bfloat16'"):
+        Plan(precision="bf16")

@@ -1,12 +1,13 @@
 """Encoders: widths, leading axes, and the two ways of saying the same product."""
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 import pytest
 
-from meadow.nn.encoder import Bytes, Convolutional, Numbers
+from meadow.nn.encoder import Bytes, Convolutional, Facts, Numbers
 
 BYTES = 156
 
@@ -14,6 +15,8 @@ ENCODERS = {
     "convolutional": (Convolutional(5, 8, (4, 6, 3), key=jr.key(0)), (5, 5), 2 * 2 * 3),
     "one layer": (Convolutional(3, 4, (5,), key=jr.key(0)), (3, 3), 2 * 2 * 5),
     "bytes": (Bytes((3, 3), 7, key=jr.key(0)), (3, 3), 7),
+    "a goal": (Facts("bttbb", (5,), 7, key=jr.key(0)), (5,), 7),
+    "rules": (Facts("bttt", (3, 4), 7, key=jr.key(0)), (3, 4), 7),
     "a byte": (Bytes((), 7, key=jr.key(0)), (), 7),
     "numbers": (Numbers((4,), 7, key=jr.key(0)), (4,), 7),
     "a number": (Numbers((), 7, key=jr.key(0)), (), 7),
@@ -57,3 +60,43 @@ def test_every_tile_and_colour_is_told_apart():
         np.testing.assert_allclose(
             encoder(jnp.uint8(byte)), expected, rtol=1e-6, err_msg=f"byte {byte}"
         )
+
+
+@pytest.mark.parametrize("name", ["a goal", "rules"])
+def test_every_byte_of_a_fact_is_told(name):
+    encoder, shape, _ = ENCODERS[name]
+    # Both rows of bytes are among kinds, tiles and places alike; a kind may have its highest bit.
+    seen = np.full(shape, 13, np.uint8)
+    before = encoder(jnp.asarray(seen))
+    for where in np.ndindex(shape):
+        for byte in (14, 25, 141):
+            other = seen.copy()
+            other[where] = byte
+            assert not np.allclose(encoder(jnp.asarray(other)), before), f"byte {where} = {byte}"
+
+
+def test_a_rule_is_read_alike_wherever_it_stands():
+    encoder = Facts("bttt", (2, 4), 16, key=jr.key(0))
+    apart = jnp.asarray(
+        [[[17, 40, 0, 60], [0, 0, 0, 0]], [[0, 0, 0, 0], [17, 40, 0, 60]]], jnp.uint8
+    )
+    alike = jax.tree.map(lambda w: jnp.concatenate([w[:16]] * 2), encoder.layer.weight)
+    encoder = eqx.tree_at(lambda e: e.layer.weight, encoder, alike)
+    first, second = encoder(apart)
+    np.testing.assert_allclose(first, second, rtol=1e-5, err_msg="rows share their layer")
+
+
+def test_more_tiles_are_told_apart_where_asked():
+    lava, box = jnp.uint8(13 * 12 + 1), jnp.uint8(14 * 12 + 1)
+    assert (ENCODERS["a byte"][0](lava) == ENCODERS["a byte"][0](box)).all(), "colour alone"
+    encoder = Bytes((), 7, 16, key=jr.key(0))
+    assert not np.allclose(encoder(lava), encoder(box)), "sixteen tiles are told apart"
+
+
+@pytest.mark.parametrize(("encoder", "shape", "width"), ENCODERS.values(), ids=ENCODERS)
+def test_half_precision_is_close(encoder, shape, width):
+    seen = observed((8, *shape))
+    exact, half = encoder(seen), encoder(seen, "bfloat16")
+    assert half.dtype == jnp.bfloat16, "worked out in the precision asked for"
+    error = np.abs(np.asarray(half, np.float32) - exact).max()
+    assert 0 < error < 0.02 * np.abs(exact).max(), "and close to the exact features"

@@ -1,4 +1,7 @@
-"""Dense: an affine map of the last axis, initialised orthogonally."""
+"""Dense: an affine map of the last axis, initialised orthogonally.
+
+It works in the precision of what comes in; its parameters stay as they are.
+"""
 
 import equinox as eqx
 import jax
@@ -23,4 +26,4 @@ class Dense(eqx.Module):
 
     def __call__(self, x: Float[Array, "*batch num_in"]) -> Float[Array, "*batch num_out"]:
         """The map."""
-        return x @ self.weight + self.bias
+        return x @ self.weight.astype(x.dtype) + self.bias.astype(x.dtype)

@@ -7,6 +7,10 @@ way back is written by hand for the same reason: the gradient of the recurrent w
 product over all times after the backward recurrence, where differentiating the loop would add a
 matrix of that size to itself at every step.
 
+It multiplies in the precision of what comes in, forward and back. The memory itself and what is
+summed are float32: a memory lives through thousands of steps, and what is rounded away at each of
+them is lost.
+
 References: Cho et al., Learning Phrase Representations using RNN Encoder-Decoder, 2014.
 """
 
@@ -58,7 +62,8 @@ class GRU(eqx.Module):
         forget: Bool[Array, "time *batch"],
     ) -> Float[Array, "time *batch width"]:
         """The memory after each step; `forget` clears it before a step."""
-        projected = inputs @ self.inward + self.bias
+        dtype = inputs.dtype
+        projected = inputs @ self.inward.astype(dtype) + self.bias.astype(dtype)
         return _recur(self.recurrent, self.candidate_bias, memory, projected, forget)
 
 
@@ -79,16 +84,20 @@ def _recur(recurrent: Array, bias: Array, memory: Array, projected: Array, forge
 def _forward(
     recurrent: Array, bias: Array, memory: Array, projected: Array, forget: Array
 ) -> tuple[Array, tuple]:
+    dtype = projected.dtype
+    weight = recurrent.astype(dtype)
+
     def step(memory: Array, row: tuple[Array, Array]) -> tuple[Array, tuple[Array, _Gates]]:
         projected, forget = row
         memory = jnp.where(forget[..., None], 0.0, memory)
         x_reset, x_update, x_new = jnp.split(projected, 3, axis=-1)
-        h_reset, h_update, h_new = jnp.split(memory @ recurrent, 3, axis=-1)
+        h_reset, h_update, h_new = jnp.split(_product(memory, weight), 3, axis=-1)
         reset, update = jax.nn.sigmoid(x_reset + h_reset), jax.nn.sigmoid(x_update + h_update)
         recalled = h_new + bias
         candidate = jnp.tanh(x_new + reset * recalled)
         memory = (1.0 - update) * candidate + update * memory
-        return memory, (memory, _Gates(reset, update, recalled, candidate))
+        gates = _Gates(reset, update, recalled, candidate)
+        return memory, (memory, jax.tree.map(lambda x: x.astype(dtype), gates))
 
     _, (memories, gates) = jax.lax.scan(step, memory, (projected, forget))
     return memories, (recurrent, memory, memories, gates, forget)
@@ -98,6 +107,8 @@ def _backward(saved: tuple, d_memories: Array) -> tuple[Array, Array, Array, Arr
     recurrent, memory, memories, gates, forget = saved
     before = jnp.concatenate([memory[None], memories[:-1]])
     before = jnp.where(forget[..., None], 0.0, before)
+    dtype = gates.reset.dtype
+    weight = recurrent.astype(dtype)
 
     def step(d_after: Array, row: tuple) -> tuple[Array, tuple[Array, Array]]:
         d_memory, (reset, update, recalled, candidate), before, forget = row
@@ -106,8 +117,9 @@ def _backward(saved: tuple, d_memories: Array) -> tuple[Array, Array, Array, Arr
         d_update = d_memory * (before - candidate) * update * (1.0 - update)
         d_reset = d_new * recalled * reset * (1.0 - reset)
         d_recalled = jnp.concatenate([d_reset, d_update, d_new * reset], axis=-1)
-        d_before = d_memory * update + d_recalled @ recurrent.T
-        return jnp.where(forget[..., None], 0.0, d_before), (d_recalled, d_new)
+        d_before = d_memory * update + _product(d_recalled, weight.T)
+        d_gates = (d_recalled.astype(dtype), d_new.astype(dtype))
+        return jnp.where(forget[..., None], 0.0, d_before), d_gates
 
     rows = (d_memories, gates, before, forget)
     start = jnp.zeros_like(memory)
@@ -115,8 +127,14 @@ def _backward(saved: tuple, d_memories: Array) -> tuple[Array, Array, Array, Arr
     width = memory.shape[-1]
     d_projected = jnp.concatenate([d_recalled[..., : 2 * width], d_new], axis=-1)
     d_recalled = d_recalled.reshape(-1, 3 * width)
-    d_recurrent = before.reshape(-1, width).T @ d_recalled
-    return d_recurrent, d_recalled[:, 2 * width :].sum(axis=0), d_memory, d_projected, None
+    d_recurrent = _product(before.reshape(-1, width).T, d_recalled)
+    d_bias = d_recalled[:, 2 * width :].astype(jnp.float32).sum(axis=0)
+    return d_recurrent, d_bias, d_memory, d_projected, None
+
+
+def _product(x: Array, weight: Array) -> Float[Array, "..."]:
+    """`x @ weight` in the precision of `weight`, summed in float32."""
+    return jnp.matmul(x.astype(weight.dtype), weight, preferred_element_type=jnp.float32)
 
 
 _recur.defvjp(_forward, _backward)
