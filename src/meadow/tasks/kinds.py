@@ -9,7 +9,14 @@ code of its own, only bits: what triggers it, and in which directions it looks.
     bit 6      AGENT   tried on put-down
     bit 7      TILE    tried on put-down: b lies in one of the directions of a, one of them in front
 
-A byte with no trigger bit (only goals have those) is about places: ON_TILE, TILE_AT, AGENT_AT.
+A byte with no trigger bit (only goals have those) is about places, ON_TILE, TILE_AT, AGENT_AT; or
+about what was done, in levels only (`meadow.tasks.level`), whose failures are of these kinds too:
+
+    PUT_NEAR     a was put down in one of the nine cells in and around row, column
+    MISHANDLED   another thing than a was picked up, or the agent tried to put down what it held
+    DONE_NEAR    the agent says that it is done, right beside row, column
+    DONE         it says so anywhere, or toggles
+
 The bytes 0x11 to 0x1f are free for kinds of your own (`meadow.envs.xland.near.AbstractKind`).
 
 References: Nikulin et al., XLand-MiniGrid, 2023. The reduction to three forms is ours.
@@ -21,6 +28,7 @@ UP, RIGHT, DOWN, LEFT = 1, 2, 4, 8
 AROUND = UP | RIGHT | DOWN | LEFT
 HOLD, AGENT_MOVE, AGENT_PUT, TILE = 0x10, 0x20, 0x40, 0x80
 NEVER, ON_TILE, TILE_AT, AGENT_AT = 0x00, 0x01, 0x02, 0x03
+PUT_NEAR, MISHANDLED, DONE_NEAR, DONE = 0x04, 0x05, 0x06, 0x07
 CUSTOM = range(0x11, 0x20)
 
 _AGENT = AGENT_MOVE | AGENT_PUT

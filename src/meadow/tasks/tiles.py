@@ -93,5 +93,6 @@ def _table(tiles: tuple[str, ...]) -> np.ndarray:
 
 
 EMPTY, FLOOR, WALL = pack(0, 0), pack("floor", "black"), pack("wall", "grey")
+LAVA = pack("lava", "orange")
 WALKABLE, PICKABLE, OPAQUE = _table(_WALKABLE), _table(_PICKABLE), _table(_OPAQUE)
 IS_FLOOR = _table(("floor",))

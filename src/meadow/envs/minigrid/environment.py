@@ -4,10 +4,11 @@
   walls hide nothing unless `occlude`, outside the map is EMPTY. On request also `direction`,
   `pocket`, `step`, `goal` and `rules`.
 **actions** move, turn right, turn left, pick up, put down, toggle (0 to 5), or as `actions` says.
-**reward** `1 - 0.9 * step / max_steps` when the goal is reached, else 0.
+**reward** `1 - 0.9 * step / max_steps` when the goal is reached, else 0; -1 for walking into a wall
+  or a ball where balls wander.
 **ends** terminates at the goal and, without a reward, at the failure; truncates after `max_steps`.
-**hidden** where the view does not reach.
-**task** a `Level`. A reset draws nothing.
+**hidden** where the view does not reach; what is in a box.
+**task** a `Level`. A reset draws nothing, and a step only where balls wander.
 **reference** Chevalier-Boisvert et al., Minigrid & Miniworld, 2023, in the form of Nikulin et al.,
   XLand-MiniGrid, 2023: the latter's transitions.
 """
@@ -15,6 +16,7 @@
 from typing import NamedTuple
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Int, Key, UInt8
 
@@ -22,6 +24,9 @@ from meadow.core.environment import AbstractEnvironment
 from meadow.core.errors import TaskError
 from meadow.core.spec import Discrete
 from meadow.core.timestep import TimeStep, restart, transition
+from meadow.envs.minigrid.act import act, covered
+from meadow.envs.minigrid.conditions import met
+from meadow.envs.minigrid.wander import bumps, wander
 from meadow.envs.xland.advance import Fired, State, advance
 from meadow.envs.xland.batched import batched
 from meadow.envs.xland.board import Board, board
@@ -46,9 +51,10 @@ class MiniGrid(AbstractEnvironment[Level, State]):
         max_steps: the time limit; `4 * height * width` when None.
         observe: what the agent sees besides the view: direction (one-hot), pocket, step, goal,
             rules.
-        actions: what each action of the agent does, by the order above; 6 does nothing.
+        actions: what each action of the agent does, by the order above; 6 says that it is done.
         kinds: kinds of rules, goals and failures of your own.
         occlude: whether walls and closed doors hide what lies behind them (it is EMPTY then).
+        obstacles: so many balls of the level wander (`meadow.envs.minigrid.wander`).
 
     Raises:
         UnknownNameError: no such observation.
@@ -63,6 +69,7 @@ class MiniGrid(AbstractEnvironment[Level, State]):
     actions: tuple[int, ...] = eqx.field(static=True, default=(0, 1, 2, 3, 4, 5))
     kinds: Kinds = ()
     occlude: bool = eqx.field(static=True, default=False)
+    obstacles: int = eqx.field(static=True, default=0)
 
     def __check_init__(self) -> None:
         check_senses(self.view_size, self.observe, self.occlude)
@@ -111,18 +118,26 @@ class MiniGrid(AbstractEnvironment[Level, State]):
     def step(
         self, state: State, task: Level, action: Int[Array, ""], *, key: Key[Array, ""]
     ) -> tuple[State, TimeStep]:
-        """Act, let the rules work, test goal and failure; deterministic, `key` is not used."""
-        del key
-        return batched(self._once, state, task, action)
+        """Act, let the rules work, test goal and failure; only wandering balls need the key."""
+        does = jnp.asarray(self.actions)[action]
+        if not self.obstacles:
+            return batched(self._once, state, task, does)
+        bumped = bumps(self.board, state, does)
+        state = wander(self.board, state, self.obstacles, key=key)
+        state, timestep = batched(self._once, state, task, does)
+        bump = transition(-1.0, timestep.observation, terminated=True)
+        return state, jax.tree.map(lambda x, y: jnp.where(bumped, x, y), bump, timestep)
 
     def fired(self, state: State, task: Level, action: Int[Array, ""]) -> Fired:
         """What `step` would set off: for pictures and for people, not for agents."""
-        fired = self._advance(state, task, action)[1]
+        fired = self._advance(state, task, jnp.asarray(self.actions)[action])[1]
         return Fired(fired.rules, fired.goal[0])
 
-    def _advance(self, state: State, task: Level, action: Array) -> tuple[State, Fired]:
+    def _advance(self, before: State, task: Level, action: Array) -> tuple[State, Fired]:
         asked = _Asked(jnp.stack([task.goal, task.failure]), task.rules)
-        return advance(self.board, state, asked, jnp.asarray(self.actions)[action], self.kinds)
+        after, fired = advance(self.board, before, asked, action, self.kinds, act)
+        done = met(self.board, before, after, action, asked.goal)
+        return after, Fired(fired.rules, fired.goal | done)
 
     def _once(self, state: State, task: Level, action: Array) -> tuple[State, TimeStep]:
         state, fired = self._advance(state, task, action)
@@ -136,4 +151,6 @@ class MiniGrid(AbstractEnvironment[Level, State]):
         )
 
     def _observe(self, state: State, task: Level) -> dict[str, Array]:
-        return observe(self.board, state, task, self.view_size, self.observe, self.occlude)
+        seen = observe(self.board, state, task, self.view_size, self.observe, self.occlude)
+        shown = {name: covered(seen[name]) for name in ("view", "pocket") if name in seen}
+        return seen | shown

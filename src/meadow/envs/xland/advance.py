@@ -4,6 +4,7 @@ The map lies environment first, what is near the agent lies batch last: the two 
 before the step and one scatter after it. All boards of a batch are read as one row of bytes.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import equinox as eqx
@@ -42,12 +43,18 @@ class Fired(NamedTuple):
 
 
 def advance(
-    board: Board, state: State, task: PyTree, action: Int[Array, "*batch"], own: Kinds = ()
+    board: Board,
+    state: State,
+    task: PyTree,
+    action: Int[Array, "*batch"],
+    own: Kinds = (),
+    act: Callable[[Near, Array], tuple[Near, Array]] = nearby.act,
 ) -> tuple[State, Fired]:
     """Read what is near, act, apply the rules, write back, test the goal.
 
     Args:
         task: what has `rules`, and one `goal` or a stack of them, its axis first.
+        act: what actions do.
     """
     flat, origin = end_to_end(state.grid)
     ahead = jnp.asarray(board.ahead)
@@ -60,7 +67,7 @@ def advance(
 
     near = Near(read(here + around), read(front + around), state.pocket, state.direction)
 
-    near, moved = nearby.act(near, action)
+    near, moved = act(near, action)
     rules = Rule(*jnp.moveaxis(task.rules, (-1, -2), (0, 1)))
     near, fired = nearby.apply_rules(near, rules, action, own)
 

@@ -107,10 +107,10 @@ def act(near: Near, action: Int[Array, "*batch"]) -> tuple[Near, Bool[Array, "*b
     pocket = jnp.where(picks, near.front, jnp.where(puts, jnp.uint8(EMPTY), pocket))
 
     turn = (action == TURN_RIGHT) - (action == TURN_LEFT).astype(jnp.int32)
-    ring = _put(near.ring, direction, front)
+    ring = put(near.ring, direction, front)
     return Near(
         ring=jnp.where(moves, near.beyond, ring),
-        beyond=_put(near.beyond, (direction + 2) & 3, jnp.where(moves, near.front, near.under)),
+        beyond=put(near.beyond, (direction + 2) & 3, jnp.where(moves, near.front, near.under)),
         pocket=pocket,
         direction=(direction + turn) & 3,
     ), moves
@@ -227,6 +227,6 @@ def _pick(cells: Array, direction: Array) -> Array:
     return jnp.where((direction & 1) == 0, vertical, horizontal)
 
 
-def _put(cells: Array, direction: Array, value: Array) -> Array:
-    """`cells.at[direction].set(value)` without a scatter."""
+def put(cells: Array, direction: Array, value: Array) -> Array:
+    """A ring with another tile there: `cells.at[direction].set(value)` without a scatter."""
     return jnp.stack([jnp.where(direction == d, value, cells[d]) for d in range(4)])
