@@ -16,18 +16,22 @@ Open-Ended Task Space, 2023, appendix A.2. Sets as published since December 2025
 import dataclasses
 import itertools
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
 
+import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Int32
 
 from meadow.core.errors import TaskError, UnknownNameError
 from meadow.tasks import kinds, tiles
 from meadow.tasks.grid import GridTask
-from meadow.tasks.raw import from_raw
+from meadow.tasks.raw import Packed, packed
 
 Tile = tuple[int, int]
 Raw = tuple[tuple[int, ...], list[tuple[int, ...]], list[Tile]]
 
+CHUNK = 10_000  # tasks packed at once
 COLOURS = (
     "red", "green", "blue", "purple", "yellow", "grey", "white", "brown", "pink", "orange",
 )  # fmt: skip
@@ -96,7 +100,55 @@ def regenerate(name: str, num: int) -> GridTask:
         UnknownNameError: no set of that name.
         TaskError: more tasks than were published.
     """
-    return _batch(published(name), raw(name, num), num)
+    return GridTask(*(jnp.asarray(x) for x in drawn(name, num).tasks))
+
+
+class Drawn(NamedTuple):
+    """What a published set was drawn as.
+
+    Attributes:
+        tasks: goals, rules and objects as in `GridTask`, in NumPy.
+        numbers: each task's place among the different ones, in the order of their first draw.
+        draws: how many tasks were drawn, those that were drawn again included.
+    """
+
+    tasks: Packed
+    numbers: Int32[np.ndarray, "num"]
+    draws: int
+
+
+def drawn(
+    name: str,
+    num: int,
+    *,
+    repeats: bool = False,
+    report: Callable[[int], None] = lambda done: None,
+) -> Drawn:
+    """The first `num` tasks of a published set, and how they were come by.
+
+    Args:
+        name: trivial, small, medium or high.
+        num: how many.
+        repeats: keep a task that was drawn before, as the files published until November 2025 did.
+        report: called now and then with the number of tasks made so far.
+
+    Raises:
+        UnknownNameError: no set of that name.
+        TaskError: more tasks than were published.
+    """
+    config = published(name)
+    _check_num(name, num, repeats)
+    stream = _Stream(config, repeats)
+    widths = ((num, 5), (num, config.num_rules, 4), (num, config.num_objects))
+    tasks, numbers = Packed(*(np.zeros(w, np.uint8) for w in widths)), np.zeros(num, np.int32)
+    for start in range(0, num, CHUNK):
+        rows = slice(start, min(start + CHUNK, num))
+        pairs = list(itertools.islice(stream, rows.stop - rows.start))
+        numbers[rows] = [number for number, _ in pairs]
+        for whole, part in zip(tasks, _packed(config, [task for _, task in pairs]), strict=True):
+            whole[rows] = part
+        report(rows.stop)
+    return Drawn(tasks, numbers, stream.draws)
 
 
 def raw(name: str, num: int) -> Iterator[Raw]:
@@ -105,33 +157,52 @@ def raw(name: str, num: int) -> Iterator[Raw]:
     A task without rules has one rule of zeros.
     """
     config = published(name)
-    if not 0 <= num <= config.size:
-        raise TaskError(f"The set {name!r} has {config.size:,} tasks, asked for {num:,}.")
-    return _unique(config, num)
+    _check_num(name, num)
+    return (task for _, task in itertools.islice(_Stream(config), num))
 
 
-def _batch(config: Config, tasks: Iterator[Raw], num: int) -> GridTask:
-    goals, rules, objects = bytearray(), bytearray(), bytearray()
+def _check_num(name: str, num: int, repeats: bool = False) -> None:
+    # With repeats a set has no end; but nobody published more than three million.
+    size = max(config.size for config in CONFIGS.values()) if repeats else CONFIGS[name].size
+    if not 0 <= num <= size:
+        raise TaskError(f"The set {name!r} has {size:,} tasks, asked for {num:,}.")
+
+
+def _packed(config: Config, tasks: Sequence[Raw]) -> Packed:
+    goals, rules, objects, num = bytearray(), bytearray(), bytearray(), len(tasks)
     flat = itertools.chain.from_iterable
-    for goal, rows, given in itertools.islice(tasks, num):
+    for goal, rows, given in tasks:
         goals += bytes(goal)
         rules += bytes(flat(rows)).ljust(7 * config.num_rules, b"\0")
         objects += bytes(flat(given)).ljust(2 * config.num_objects, b"\0")
-    return from_raw(
+    return packed(
         np.frombuffer(goals, np.uint8).reshape(num, 5),
         np.frombuffer(rules, np.uint8).reshape(num, config.num_rules, 7),
         np.frombuffer(objects, np.uint8).reshape(num, config.num_objects, 2),
     )
 
 
-def _unique(config: Config, num: int) -> Iterator[Raw]:
-    draw, seen = _Draw(random.Random(42), config), set()
-    for _ in range(num):
-        task = draw.task()
-        while (known := (task[0], *task[1])) in seen:
-            task = draw.task()
-        seen.add(known)
-        yield task
+class _Stream:
+    """The draws of a set, each with its number among the different ones; counts them."""
+
+    def __init__(self, config: Config, repeats: bool = False):
+        self.draw, self.repeats = _Draw(random.Random(42), config), repeats
+        # Whole tasks as bytes: a tenth of the memory of tuples, and no hash that could collide.
+        self.numbers: dict[bytes, int] = {}
+        self.draws = 0
+
+    def __iter__(self) -> Iterator[tuple[int, Raw]]:
+        return self
+
+    def __next__(self) -> tuple[int, Raw]:
+        while True:
+            task, known = self.draw.task(), len(self.numbers)
+            self.draws += 1
+            goal, rules, _ = task
+            what = bytes(itertools.chain(goal, *rules))
+            number = self.numbers.setdefault(what, known)
+            if self.repeats or number == known:
+                return number, task
 
 
 def _ids(names: dict[str, int]) -> list[int]:

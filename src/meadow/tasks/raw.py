@@ -10,16 +10,26 @@ References: Nikulin et al., XLand-MiniGrid, 2023, whose encoding this is.
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import ArrayLike, Int, UInt8
+from jaxtyping import ArrayLike, Integer, UInt8
 
 from meadow.core.errors import TaskError
 from meadow.tasks import kinds, tiles
 from meadow.tasks.grid import GridTask
 
 Numbers = ArrayLike | Sequence
+
+
+class Packed(NamedTuple):
+    """The three arrays of a `GridTask`, in NumPy."""
+
+    goal: UInt8[np.ndarray, "*batch 5"]
+    rules: UInt8[np.ndarray, "*batch num_rules 4"]
+    objects: UInt8[np.ndarray, "*batch num_objects"]
+
 
 _GOALS, _RULES = np.array(kinds.GOAL_BYTES, np.uint8), np.array(kinds.RULE_BYTES, np.uint8)
 
@@ -35,6 +45,11 @@ def from_raw(goal: Numbers, rules: Numbers, init_tiles: Numbers) -> GridTask:
     Raises:
         TaskError: a wrong shape, or an id that does not exist; it says which and where.
     """
+    return GridTask(*(jnp.asarray(x) for x in packed(goal, rules, init_tiles)))
+
+
+def packed(goal: Numbers, rules: Numbers, init_tiles: Numbers) -> Packed:
+    """`from_raw` without JAX, for millions of tasks: what is given as uint8 is never widened."""
     goals, rows, objects = _whole(goal, "goal"), _whole(rules, "rules"), _whole(init_tiles, "tiles")
     batch = goals.shape[:-1]
     _check_shape(goals, (*batch, 5), "goal")
@@ -42,11 +57,7 @@ def from_raw(goal: Numbers, rules: Numbers, init_tiles: Numbers) -> GridTask:
     _check_shape(objects, (*batch, None, 2), "init_tiles")
     _check_ids(goals[..., 0], len(_GOALS), "goal id", kinds.GOALS)
     _check_ids(rows[..., 0], len(_RULES), "rule id", kinds.RULES)
-    return GridTask(
-        goal=jnp.asarray(_goal_in(goals)),
-        rules=jnp.asarray(_rules_in(rows)),
-        objects=jnp.asarray(_packed(objects, "init_tiles")),
-    )
+    return Packed(_goal_in(goals), _rules_in(rows), _packed(objects, "init_tiles"))
 
 
 def to_raw(
@@ -76,7 +87,7 @@ def to_raw(
     return goal.astype(np.uint8), rows.astype(np.uint8), _pair(np.asarray(task.objects))
 
 
-def _goal_in(goals: Int[np.ndarray, "*batch 5"]) -> UInt8[np.ndarray, "*batch 5"]:
+def _goal_in(goals: Integer[np.ndarray, "*batch 5"]) -> UInt8[np.ndarray, "*batch 5"]:
     ids = goals[..., 0]
     at, agent_at = ids == _id("tile_on_position"), ids == _id("agent_on_position")
     num = np.array([kinds.arity(int(kind)) for kind in _GOALS])[ids]
@@ -88,7 +99,7 @@ def _goal_in(goals: Int[np.ndarray, "*batch 5"]) -> UInt8[np.ndarray, "*batch 5"
     return np.stack([_GOALS[ids], a, b, place[..., 0], place[..., 1]], -1).astype(np.uint8)
 
 
-def _rules_in(rows: Int[np.ndarray, "*batch rules 7"]) -> UInt8[np.ndarray, "*batch rules 4"]:
+def _rules_in(rows: Integer[np.ndarray, "*batch rules 7"]) -> UInt8[np.ndarray, "*batch rules 4"]:
     kind = _RULES[rows[..., 0]]
     two, some = ((kind & kinds.TILE) != 0)[..., None], (kind != kinds.NEVER)[..., None]
     a = _packed(np.where(some, rows[..., 1:3], 0), "a rule's first tile")
@@ -97,7 +108,7 @@ def _rules_in(rows: Int[np.ndarray, "*batch rules 7"]) -> UInt8[np.ndarray, "*ba
     return np.stack([kind, a, b, _packed(product, "a rule's product")], -1)
 
 
-def _packed(pairs: Int[np.ndarray, "*batch 2"], what: str) -> UInt8[np.ndarray, "*batch"]:
+def _packed(pairs: Integer[np.ndarray, "*batch 2"], what: str) -> UInt8[np.ndarray, "*batch"]:
     published = tiles.TILES[: tiles.NUM_XLAND]
     _check_ids(pairs[..., 0], len(published), f"tile id in {what}", published)
     _check_ids(pairs[..., 1], tiles.NUM_COLOURS, f"colour id in {what}", tiles.COLOURS)
@@ -127,11 +138,11 @@ def _ids(
     return ids
 
 
-def _whole(values: Numbers, what: str) -> Int[np.ndarray, "..."]:
+def _whole(values: Numbers, what: str) -> Integer[np.ndarray, "..."]:
     array = np.asarray(values)
     if array.size and not np.issubdtype(array.dtype, np.integer):
         raise TaskError(f"Raw {what} must be whole numbers, got {array.dtype}.")
-    return array.astype(np.int64)
+    return array if array.dtype == np.uint8 else array.astype(np.int64)
 
 
 def _check_shape(array: np.ndarray, expected: tuple[int | None, ...], what: str) -> None:

@@ -7,6 +7,7 @@
 """
 
 import math
+from collections.abc import Callable
 from typing import Generic
 
 import equinox as eqx
@@ -14,12 +15,14 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
-from jaxtyping import Array, Int, Key, PyTree
+from jaxtyping import Array, ArrayLike, Bool, Int, Key, PyTree
 
 from meadow.core.errors import TaskError
 from meadow.core.task import AbstractTaskSpace, Task
 from meadow.tasks.fingerprint import check_fraction, is_held_out
 from meadow.tasks.grid import GridTask
+
+FILTERED_AT_ONCE = 65_536  # tasks, so that a predicate over millions needs no more memory
 
 
 class Table(AbstractTaskSpace[Task], Generic[Task]):
@@ -55,6 +58,40 @@ class Table(AbstractTaskSpace[Task], Generic[Task]):
 
     def sample(self, *, key: Key[Array, ""]) -> Task:
         return self.task(jr.randint(key, (), 0, len(self)))
+
+    def shuffle(self, *, key: Key[Array, ""]) -> "Table[Task]":
+        """The same tasks in another order."""
+        return Table(_rows(self.tasks, jr.permutation(key, len(self))))
+
+    def filter(
+        self, predicate: Callable[[Task], Bool[ArrayLike, ""]]
+    ) -> tuple["Table[Task]", "Table[Task]"]:
+        """Tables of the tasks for which `predicate` holds, and of the others; order is kept.
+
+        >>> from meadow.tasks.published import regenerate
+        >>> few, many = Table(regenerate("small", 100)).filter(
+        ...     lambda task: (task.rules[:, 0] != 0).sum() < 2
+        ... )
+        >>> len(few), len(many)
+        (31, 69)
+
+        Args:
+            predicate: of one task, in JAX: it is traced, and run over thousands at once.
+
+        Raises:
+            TaskError: the predicate gives no truth value, or one side would be empty.
+        """
+        given = jax.eval_shape(predicate, jax.tree.map(lambda x: x[0], self.tasks))
+        if getattr(given, "shape", None) != () or given.dtype != jnp.bool_:
+            raise TaskError(f"A predicate answers with one truth value, got {given}.")
+        holds = np.asarray(jax.lax.map(predicate, self.tasks, batch_size=FILTERED_AT_ONCE))
+        if holds.all() or not holds.any():
+            raise TaskError(
+                f"The predicate holds for {holds.sum():,} of {len(self):,} tasks, which leaves one "
+                "side empty. Choose another predicate."
+            )
+        yes, no = (_rows(self.tasks, np.flatnonzero(side)) for side in (holds, ~holds))
+        return Table(yes), Table(no)
 
     def split(self, fraction: float, *, key: Key[Array, ""]) -> tuple["Table", "Table"]:
         """Shuffle, then cut: tables of `round(fraction * len)` tasks and of the others.
