@@ -68,7 +68,9 @@ class Crossing(AbstractTaskSpace[Level]):
         vertical, place = chosen < each, 2 + 2 * (chosen % each)
         y, x = np.mgrid[: self.size, : self.size]
         inside = (np.minimum(y, x) > 0) & (np.maximum(y, x) < self.size - 1)
-        on = jnp.where(vertical[:, None, None], x == place[:, None, None], y == place[:, None, None])
+        on = jnp.where(
+            vertical[:, None, None], x == place[:, None, None], y == place[:, None, None]
+        )
         map = jnp.where(inside & on.any(0), jnp.uint8(LAVA if self.lava else WALL), plan)
         # They are crossed in a random order of the two ways, which has nothing to do with where.
         rows, columns = self._fords(vertical, place, vertical[jnp.argsort(path)], fords)

@@ -6,14 +6,14 @@ from jaxtyping import Array, Key
 
 from meadow.core.task import AbstractTaskSpace
 from meadow.tasks.level import Level
-from meadow.tasks.minigrid.draw import GREEN_GOAL, choose_cells, reach, room
+from meadow.tasks.minigrid.draw import GREEN_GOAL, choose_cells, choose_direction, reach, room
 
 
 class Empty(AbstractTaskSpace[Level]):
     """Always the same level, or the agent anywhere in it.
 
     Args:
-        height, width: of the map.
+        height, width: of the map, at least 4.
         anywhere: the agent begins on a random cell, looking a random way, instead of in the near
             corner looking right.
     """
@@ -30,5 +30,5 @@ class Empty(AbstractTaskSpace[Level]):
         if self.anywhere:
             _, key_place, key_direction = jr.split(key, 3)
             position = choose_cells(plan, 1, key=key_place)[0]
-            direction = jr.randint(key_direction, (), 0, 4)
+            direction = choose_direction(key=key_direction)
         return Level(plan, position, direction, goal=reach(GREEN_GOAL))
