@@ -1,5 +1,6 @@
 """Game: a person in the agent's place, whatever shows it: words go in, moments come out."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -94,12 +95,24 @@ class Game:
         return [*self.past, self.moments[-1].result]
 
     @property
+    def _effects(self) -> Sequence[int]:
+        """What each action does, as an index into `ACTIONS`: an agent may lack some of them."""
+        return getattr(self.environment, "actions", range(len(ACTIONS)))
+
+    @property
     def over(self) -> bool:
         """Whether the episode has ended."""
         return self.moments[-1].result.how != PLAYING
 
+    def can(self) -> list[str]:
+        """Which of `WORDS` would do something now."""
+        actions = [] if self.over else [ACTIONS[i] for i in self._effects if i < len(ACTIONS)]
+        return [*actions, EPISODE, TASK, REVEAL] + [UNDO] * (len(self.moments) > 1)
+
     def do(self, word: str) -> None:
-        """Do one of `WORDS`; actions do nothing after the end, undo nothing at the beginning."""
+        """Do one of `WORDS`; nothing where `can` does not list it."""
+        if word not in self.can():
+            return
         if word == REVEAL:
             self.revealed = not self.revealed
         elif word == TASK:
@@ -107,8 +120,8 @@ class Game:
         elif word == EPISODE:
             self._begin_episode()
         elif word == UNDO:
-            del self.moments[max(len(self.moments) - 1, 1) :]
-        elif not self.over:
+            del self.moments[-1]
+        else:
             self._act(ACTIONS.index(word))
 
     def _begin_task(self) -> None:
@@ -126,14 +139,11 @@ class Game:
         self.moments = [Moment(state, None, (), Result(PLAYING, 0, 0.0))]
 
     def _act(self, effect: int) -> None:
-        effects = getattr(self.environment, "actions", range(len(ACTIONS)))
-        if effect not in effects:  # the agent of this environment cannot do that either
-            return
         now = self.moments[-1]
         # Not drawn from the game's own key: what is undone and done again has the same luck.
         key = jr.fold_in(self._key, now.result.steps)
         state, timestep, fired = self._step(
-            self.environment, now.state, self.task, jnp.int32(effects.index(effect)), key=key
+            self.environment, now.state, self.task, jnp.int32(self._effects.index(effect)), key=key
         )
         reward = round(now.result.reward + float(timestep.reward), 3)
         result = Result(_how(timestep, fired), int(state.step), reward)

@@ -1,0 +1,1 @@
+"""Browser: play on a page that this machine serves to itself."""
