@@ -12,8 +12,8 @@ import pytest
 from meadow.core.errors import SpecError
 from meadow.envs.xland.draw import image, map_of, view_image, view_of, view_window
 from meadow.envs.xland.environment import State, XLand
-from meadow.envs.xland.sprites import AGENT, agent, sprites
-from meadow.tasks.grid import GridTask
+from meadow.envs.xland.sprites import AGENT, occupied, sprites
+from meadow.tasks.grid import GridTask, grid_task
 from meadow.tasks.tiles import parse
 
 
@@ -69,9 +69,18 @@ def test_a_view_has_the_agent_at_the_bottom_centre_looking_up():
     picture = view_image(view, 20)
     assert (cell(picture, 0, 2, 20) == sprites(20)[parse("pink hex")]).all(), "tiles in place"
     here = cell(picture, 2, 1, 20)
-    opaque = agent(20, 0)[..., 3] == 255
-    assert (here[opaque] == agent(20, 0)[opaque][:, :3]).all(), "the agent faces up"
+    assert (here == occupied(20, 0)[parse("floor")]).all(), "the agent faces up"
     assert (cell(picture, 1, 1, 20) == sprites(20)[parse("floor")]).all(), "and is there once"
+
+
+def test_what_is_hidden_is_not_lightened(place: Callable[..., State]):
+    blinkered = XLand("R1", 5, 7, view_size=3, max_steps=6, occlude=True)
+    state = place({(2, 2): "red closed door", (2, 3): "grey wall", (2, 4): "grey wall"}, (3, 3))
+    seen = view_window(blinkered, state)
+    assert seen[2, 2:5].all() and not seen[1].any(), "the wall is seen, nothing behind it"
+    _, timestep = jax.jit(blinkered.step)(state, grid_task(("empty",)), jnp.int32(5), key=jr.key(0))
+    observed = np.asarray(timestep.observation["view"])
+    assert (view_of(blinkered, state) == observed).all() and not observed[0].any()
 
 
 def test_a_batch_is_refused_with_a_way_out(small: XLand, place: Callable[..., State]):

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from meadow.core.errors import SpecError
-from meadow.envs.xland.sprites import AGENT, RGB, agent, sprites
+from meadow.core.errors import SpecError, UnknownNameError
+from meadow.envs.xland.sprites import AGENT, RGB, agent, occupied, sprites
 from meadow.tasks.tiles import COLOURS, NUM_BYTES, NUM_COLOURS, TILES, pack
 
 
@@ -62,9 +62,28 @@ def test_cached_pictures_cannot_be_painted_over():
         sprites(32)[0, 0, 0] = 1
 
 
-def test_too_small_a_tile_is_refused():
+def test_too_small_a_tile_and_an_unknown_look_are_refused():
     with pytest.raises(SpecError, match="at least 4 pixels.*size=2"):
         sprites(2)
+    with pytest.raises(UnknownNameError, match="Did you mean 'published'"):
+        sprites(8, "publish")
+
+
+@pytest.mark.parametrize("direction", range(4))
+def test_the_agent_on_a_tile_is_the_agent_laid_over_it(direction: int):
+    tile, over = sprites(16)[pack("goal", "green")], agent(16, direction).astype(float)
+    alpha = over[..., 3:] / 255
+    laid = alpha * over[..., :3] + (1 - alpha) * tile
+    away = np.abs(occupied(16, direction)[pack("goal", "green")] - laid).max()
+    assert away <= 2, "two ways to draw the agent must agree to within rounding"
+
+
+def test_the_looks_differ_only_where_tiles_could_not_be_told():
+    meadow, published = sprites(16), sprites(16, "published")
+    differ = (meadow != published).any((1, 2, 3)).reshape(len(TILES), len(COLOURS))
+    differ[TILES.index("empty")] = differ[TILES.index("goal")] = False
+    differ[:, [COLOURS.index("black"), COLOURS.index("empty")]] = False
+    assert not differ.any(), "EMPTY, goals, black things, and the colour that nothing has"
 
 
 def test_every_tile_has_a_shape():

@@ -15,8 +15,8 @@ import numpy as np
 from rich.text import Text
 
 from meadow.envs.xland.advance import State
-from meadow.envs.xland.draw import LIGHT, map_of, view_window
-from meadow.envs.xland.sprites import AGENT, RGB
+from meadow.envs.xland.draw import map_of, view_window
+from meadow.envs.xland.sprites import AGENT, LIGHT, RGB
 from meadow.envs.xland.world import World
 from meadow.tasks.tiles import COLOURS, EMPTY, FLOOR, TILES, name, unpack
 

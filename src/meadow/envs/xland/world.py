@@ -24,6 +24,11 @@ class World(Protocol):
         ...
 
     @property
+    def occlude(self) -> bool:
+        """Whether walls and closed doors hide what lies behind them."""
+        ...
+
+    @property
     def time_limit(self) -> int:
         """Steps after which an episode is truncated."""
         ...
