@@ -10,7 +10,8 @@ import pytest
 
 from meadow import cli
 from meadow.recipes.demo import demo
-from meadow.recipes.meta import DEMO, MetaRL
+from meadow.recipes.presets import DEMO
+from meadow.recipes.recipe import Recipe
 from meadow.recipes.train import recipe_of
 from meadow.rollout.life import Trial
 from meadow.runs import checkpoint
@@ -105,7 +106,7 @@ def test_help_lists_the_commands(capsys):
 
 def test_a_recipe_lists_all_its_fields(capsys):
     text = helped(capsys, "train", "small")
-    for field in dataclasses.fields(MetaRL):
+    for field in dataclasses.fields(Recipe):
         assert f"--{field.name.replace('_', '-')}" in text, f"{field.name} cannot be set"
 
 

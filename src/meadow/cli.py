@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import jax
 import jax.random as jr
@@ -18,15 +18,16 @@ from meadow.recipes import evaluate as evaluation
 from meadow.recipes import film as filming
 from meadow.recipes import ids
 from meadow.recipes.demo import demo as run_demo
-from meadow.recipes.meta import DEMO, PRESETS, MetaRL
+from meadow.recipes.presets import DEMO, PRESETS
+from meadow.recipes.recipe import Recipe
 from meadow.recipes.train import SAVE_EVERY, load, recipe_of
 from meadow.recipes.train import train as run_train
 from meadow.runs.folder import Run
 
 if TYPE_CHECKING:
-    Recipe = MetaRL
+    Preset = Recipe
 else:
-    Recipe = tyro.extras.subcommand_type_from_defaults(
+    Preset = tyro.extras.subcommand_type_from_defaults(
         {name: recipe for name, (_, recipe) in PRESETS.items()},
         {name: text for name, (text, _) in PRESETS.items()},
         prefix_names=False,
@@ -47,33 +48,41 @@ def demo(out: Path = Path("runs/demo")) -> None:
 
 
 def train(
-    recipe: Annotated[Recipe, tyro.conf.arg(name="")] = DEMO,
+    recipe: Annotated[Preset, tyro.conf.arg(name="")] = DEMO,
     out: Path = Path("runs/train"),
     resume: Path | None = None,
+    world: str | None = None,
     minutes: float | None = None,
     save_every: float = SAVE_EVERY,
+    devices: int | None = None,
 ) -> None:
     """Train a recipe; every field of it can be changed here.
 
     For example: meadow train small --out runs/a --learner.learning-rate 3e-4 --seed 1
+    Or elsewhere: meadow train debug --world XLand-MiniGrid-R2-11x11
 
     Args:
         recipe: what to train; fields not given keep the recipe's value.
         out: folder for the run: manifest, metrics, checkpoints, plots.
         resume: go on with the run in this folder, bit for bit, as the recipe it was begun with.
+        world: the id of a published environment to train in instead of the recipe's, on the tasks
+            that come with it.
         minutes: stop after so long.
         save_every: seconds between checkpoints.
+        devices: how many devices to lay the lives over; all there are when not given.
     """
+    options = {"minutes": minutes, "save_every": save_every, "devices": devices}
     if resume is None:
-        training = run_train(recipe, out, minutes=minutes, save_every=save_every)
+        recipe = recipe if world is None else recipe.elsewhere(world)
+        training = run_train(recipe, out, **options)
     else:
-        if all(recipe != preset for _, preset in PRESETS.values()):
+        if world or all(recipe != preset for _, preset in PRESETS.values()):
             raise MeadowError(
                 f"A run goes on as the recipe it was begun with: its fields cannot be changed. "
                 f"Write `meadow train --resume {resume}`, or begin another run with `--out`."
             )
         recipe = recipe_of(Run.open(resume))
-        training = run_train(recipe, resume, resume=True, minutes=minutes, save_every=save_every)
+        training = run_train(recipe, resume, resume=True, **options)
     console, path = _console(), training.run.path
     if training.stopped:
         console.print(f"Stopped and saved. Go on with: [bold]meadow train --resume {path}[/]")
@@ -84,22 +93,35 @@ def train(
     )
 
 
-def evaluate(run: Positional[Path], tasks: int = 1024, seed: int = 0) -> None:
-    """Judge a run's agent on tasks it never saw, episode by episode.
+def evaluate(
+    run: Positional[Path],
+    tasks: int = 1024,
+    episodes: int | None = None,
+    tasks_from: Literal["held-out", "training"] | None = None,
+    seed: int = 0,
+) -> None:
+    """Judge a run's agent on tasks it never saw, episode by episode and all episodes together.
 
     Beside it stand the same agent with its memory cleared at each episode, and a random one. The
-    last line is one JSON object.
+    last line is one JSON object. XLand-MiniGrid's protocol: --episodes 25 --tasks-from training
 
     Args:
         run: its folder.
-        tasks: how many held-out tasks, no two with the same goal and rules.
+        tasks: how many; of held-out tasks no two have the same goal and rules.
+        episodes: of each task, the memory kept from one to the next; the recipe's when not given.
+        tasks_from: held-out tasks, or tasks drawn as in training; the former when not given,
+            unless the recipe holds none out.
         seed: of the tasks and of the luck in living them.
     """
     folder = Run.open(run)
     recipe = recipe_of(folder)
     iteration, agent = load(folder, recipe)
-    report = evaluation.evaluate(recipe, agent, num_tasks=tasks, seed=seed)
+    held_out = None if tasks_from is None else tasks_from == "held-out"
+    report = evaluation.evaluate(
+        recipe, agent, num_tasks=tasks, episodes=episodes, held_out=held_out, seed=seed
+    )
     _console().print(evaluation.table(report))
+    _console().print(evaluation.sums(report))
     picture = evaluation.plot(report, folder.plots / "adaptation.png")
     print(json.dumps({"iteration": iteration, **evaluation.summary(report), "plot": str(picture)}))
 
@@ -123,7 +145,7 @@ def play(world: Positional[str] = "demo", published: str | None = None, seed: in
 def render(
     run: Positional[Path], out: Path | None = None, episodes: int | None = None, seed: int = 0
 ) -> None:
-    """Film a run's agent living a trial of a held-out task.
+    """Film a run's agent living a trial of a task it never saw, where the recipe holds any out.
 
     Args:
         run: its folder.
@@ -135,7 +157,7 @@ def render(
     recipe = recipe_of(folder)
     agent = load(folder, recipe)[1]
     key_task, key_film = jr.split(jr.key(seed))
-    batch = evaluation.held_out_tasks(recipe, 1, key=key_task)
+    batch = evaluation.drawn(recipe, 1, held_out=bool(recipe.held_out), key=key_task)
     path = out or folder.path / "trial.gif"
     num = episodes or recipe.episodes
     print(filming.film(recipe.environment, agent, batch, 0, num, path, key=key_film))

@@ -11,11 +11,22 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from meadow.agents.random import Random
 from meadow.core.errors import TaskError
 from meadow.evaluation.trials import Outcome
-from meadow.recipes.evaluate import AGENT, FORGETFUL, RANDOM, Report, held_out_tasks, summary, table
+from meadow.recipes.evaluate import (
+    AGENT,
+    FORGETFUL,
+    RANDOM,
+    Report,
+    drawn,
+    evaluate,
+    summary,
+    sums,
+    table,
+)
 from meadow.recipes.film import telling
-from meadow.recipes.meta import DEMO
+from meadow.recipes.presets import DEBUG, DEMO
 from meadow.tasks.fingerprint import is_held_out
 from meadow.tasks.grid import grid_task
 
@@ -46,13 +57,39 @@ def test_a_summary_is_plain_json_of_the_figures_that_matter(report):
     assert figures["memoryless"] == 0.0 and figures["random"] == 0.0, "the last of the others"
     low, high = figures["success_last_ci"]
     assert low <= 0.75 <= high, "beside its interval"
-    assert figures["held_out_tasks"] == 4
+    assert figures["held_out_tasks"] == 4 and figures["episodes"] == 4
+    assert figures["sum_mean"] == 2.5, "what was earned in all episodes, 3, 4, 1 and 2 of them"
+    assert figures["sum_median"] == 2.5 and figures["sum_20th_percentile"] == 1.6, "over tasks"
+
+
+def shown(page) -> str:
+    """A table as text."""
+    console = Console(file=io.StringIO(), width=140)
+    console.print(page)
+    return console.file.getvalue()
+
+
+def test_sums_are_over_the_episodes_and_statistics_over_tasks(report):
+    text = shown(sums(report))
+    assert "4 held-out tasks, all 4 episodes of a trial together" in text, text
+    row = next(line.split() for line in text.splitlines() if line.strip().startswith(AGENT))
+    # Sums of returns 3, 4, 1, 2, and of steps 18, 8, 28, 24.
+    assert row[1:] == ["2.50", "2.50", "1.60", "20", "14"], "mean, median, percentile; steps"
+    others = next(line.split() for line in text.splitlines() if line.strip().startswith(RANDOM))
+    assert others[1:] == ["0.00", "0.00", "0.00", "36", "36"]
+
+
+def test_a_long_trial_is_shown_in_a_few_columns(report):
+    long = jax.tree.map(lambda x: np.tile(x, (1, 7))[:, :25], report.outcomes)
+    text = shown(table(Report(long, report.tasks, report.key, held_out=False)))
+    head = next(line for line in text.splitlines() if line.strip().startswith("episode"))
+    columns = [int(word) for word in head.split()[1:]]
+    assert columns[0] == 1 and columns[-1] == 25 and len(columns) <= 10, columns
+    assert columns == sorted(set(columns)) and "4 training tasks" in text, text
 
 
 def test_a_table_has_a_row_for_each_agent(report):
-    console = Console(file=io.StringIO(), width=120)
-    console.print(table(report))
-    text = console.file.getvalue()
+    text = shown(table(report))
     assert "4 held-out tasks" in text, text
     for name in (AGENT, FORGETFUL, RANDOM):
         assert any(line.strip().startswith(name) for line in text.splitlines()), text
@@ -64,14 +101,14 @@ def test_the_film_shows_a_task_that_was_learnt_and_not_known(report):
 
 
 def test_held_out_tasks_are_held_out_and_all_different():
-    tasks = held_out_tasks(DEMO, 300, key=jr.key(0))
+    tasks = drawn(DEMO, 300, held_out=True, key=jr.key(0))
     assert tasks.goal.shape[0] == 300
     held = jax.vmap(lambda task: is_held_out(task, DEMO.held_out))(tasks)
     assert held.all(), "training may have drawn one of them"
     rows = {(g.tobytes(), r.tobytes()) for g, r in zip(*map(np.asarray, (tasks.goal, tasks.rules)),
                                                        strict=True)}  # fmt: skip
     assert len(rows) == 300, "a task counted twice makes an interval too narrow"
-    again = held_out_tasks(DEMO, 300, key=jr.key(0))
+    again = drawn(DEMO, 300, held_out=True, key=jr.key(0))
     np.testing.assert_array_equal(tasks.goal, again.goal, "the key decides")
 
 
@@ -82,4 +119,25 @@ def test_more_tasks_than_there_are_is_an_error():
     )  # fmt: skip
     few = dataclasses.replace(DEMO, tasks=space, held_out=0.5)
     with pytest.raises(TaskError, match="Asked for 500 different held-out tasks, found"):
-        held_out_tasks(few, 500, key=jr.key(0))
+        drawn(few, 500, held_out=True, key=jr.key(0))
+
+
+def test_training_tasks_are_drawn_as_training_draws_them():
+    tasks = drawn(DEMO, 300, held_out=False, key=jr.key(0))
+    held = jax.vmap(lambda task: is_held_out(task, DEMO.held_out))(tasks)
+    assert not held.any(), "training never draws a held-out task"
+
+
+def test_one_task_is_lived_again_and_again():
+    recipe = dataclasses.replace(
+        DEBUG, environment=dataclasses.replace(DEBUG.environment, max_steps=5)
+    )
+    agent = Random(recipe.environment.action_spec)
+    report = evaluate(recipe, agent, num_tasks=6)
+    assert not report.held_out and (report.num_tasks, report.episodes) == (6, 1)
+    assert list(report.outcomes) == [AGENT, RANDOM], "one episode leaves nothing to remember"
+    assert "memoryless" not in summary(report) and summary(report)["training_tasks"] == 6
+    goals = np.asarray(report.tasks.goal)
+    assert (goals == goals[0]).all(), "there is one task"
+    with pytest.raises(TaskError, match="holds no tasks out"):
+        evaluate(recipe, agent, num_tasks=6, held_out=True)

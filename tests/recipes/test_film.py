@@ -9,7 +9,7 @@ import numpy as np
 from meadow.agents.random import Random
 from meadow.evaluation.trials import lived
 from meadow.recipes.film import frames
-from meadow.recipes.meta import DEMO
+from meadow.recipes.presets import DEMO
 
 EPISODES, TASKS = 3, 5
 

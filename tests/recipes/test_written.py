@@ -8,14 +8,17 @@ import pytest
 from meadow.core.errors import CheckpointError, SpecError
 from meadow.envs.xland.environment import XLand
 from meadow.envs.xland.near import AbstractKind
-from meadow.recipes.meta import DEMO, PRESETS, MetaRL
+from meadow.recipes.presets import DEMO, PRESETS
+from meadow.recipes.recipe import Recipe
 from meadow.recipes.written import read, write
 from meadow.rollout.life import Trial
 from meadow.tasks.kinds import CUSTOM
+from meadow.tasks.only import Numbered
 
 CHANGED = dataclasses.replace(
     DEMO,
     environment=XLand("R4", 13, 13, max_steps=None, observe=("direction", "pocket")),
+    tasks=Numbered("small", 7),
     trial=Trial(episodes=3, steps=100),
     learner=dataclasses.replace(DEMO.learner, updates=7, value_clip=0.5),
     seed=3,
@@ -25,7 +28,7 @@ RECIPES = {name: recipe for name, (_, recipe) in PRESETS.items()} | {"changed": 
 
 @pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
 def test_a_recipe_survives_a_file(recipe):
-    again = read(MetaRL, json.loads(json.dumps(write(recipe))))
+    again = read(Recipe, json.loads(json.dumps(write(recipe))))
     assert again == recipe, "another recipe came back"
     assert hash(again.learner.plan) == hash(recipe.learner.plan), "lists must be tuples again"
     assert again.experiment().steps == recipe.experiment().steps
@@ -34,12 +37,31 @@ def test_a_recipe_survives_a_file(recipe):
 def test_a_recipe_of_other_fields_is_refused():
     written = write(DEMO)
     written["colour"] = "red"
-    with pytest.raises(CheckpointError, match=r"`MetaRL` has other fields here \(colour\)"):
-        read(MetaRL, written)
+    with pytest.raises(CheckpointError, match=r"`Recipe` has other fields here \(colour\)"):
+        read(Recipe, written)
     written = write(DEMO)
     del written["learner"]["gamma"]
     with pytest.raises(CheckpointError, match=r"`PPO` has other fields here \(gamma\)"):
-        read(MetaRL, written)
+        read(Recipe, written)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "meadow.tasks.trees.Trees",  # no environment
+        "meadow.runs.folder.Run",  # a dataclass of ours, and none of this kind
+        "meadow.envs.xland.environment.ACTIONS",
+        "meadow.nowhere.XLand",
+        "os.system",
+        "XLand",
+        None,
+    ],
+)
+def test_only_what_belongs_there_is_made(name):
+    written = write(DEMO)
+    written["environment"]["is"] = name
+    with pytest.raises(CheckpointError, match="where a `AbstractEnvironment` belongs"):
+        read(Recipe, written)
 
 
 class Never(AbstractKind):

@@ -8,7 +8,8 @@ from rich.console import Console
 
 from meadow.recipes.evaluate import evaluate, plot, summary, table
 from meadow.recipes.film import film, task_at, telling
-from meadow.recipes.meta import DEMO, MetaRL
+from meadow.recipes.presets import DEMO
+from meadow.recipes.recipe import Recipe
 from meadow.recipes.train import load, train
 from meadow.tasks.show import tree
 
@@ -16,7 +17,7 @@ MINUTES = 2.9
 TASKS = 1024
 
 
-def demo(out: Path, recipe: MetaRL = DEMO, *, num_tasks: int = TASKS) -> None:
+def demo(out: Path, recipe: Recipe = DEMO, *, num_tasks: int = TASKS) -> None:
     """Train, evaluate on held-out tasks, film a trial; the last line printed is one JSON object."""
     console = Console(file=sys.stderr, highlight=False)
     console.print(

@@ -1,13 +1,19 @@
-"""Evaluate: what an agent makes of tasks it never saw, against two that could have done as well."""
+"""Evaluate: what an agent makes of tasks it never saw, against two that could have done as well.
+
+The question is asked of held-out tasks unless said otherwise. XLand-MiniGrid asks it of tasks drawn
+as in training, 25 episodes of each, and reports the sum of what was earned in them all: that is
+`evaluate(..., episodes=25, held_out=False)`, and `sums` is the table.
+"""
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import jax
 import jax.random as jr
 import numpy as np
-from jaxtyping import Array, Key
+from jaxtyping import Array, Float, Key, PyTree
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
@@ -16,13 +22,14 @@ from meadow.core.agent import AbstractAgent
 from meadow.core.errors import TaskError
 from meadow.evaluation.interval import STATISTICS, Estimate, estimate
 from meadow.evaluation.trials import Forgetful, Outcome, lived
-from meadow.recipes.meta import MetaRL
+from meadow.recipes.recipe import Recipe
 from meadow.runs.plot import Curve, curves
-from meadow.tasks.grid import GridTask
 
 AGENT, FORGETFUL, RANDOM = "agent", "memory cleared", "random"
 _DRAWN_AT_ONCE = 1024
 _ROUNDS = 64
+_COLUMNS = 10  # episodes shown side by side
+_OF_LENGTHS = ("mean", "20th percentile")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,54 +40,103 @@ class Report:
         outcomes: by agent; `Outcome` with NumPy arrays `[tasks, episodes]`.
         tasks: what they were given.
         key: the luck they had.
+        held_out: the tasks are held-out ones, no two with the same goal and rules; otherwise they
+            were drawn as in training.
     """
 
     outcomes: dict[str, Outcome]
-    tasks: GridTask
+    tasks: PyTree
     key: Key[Array, ""]
+    held_out: bool = True
 
     @property
     def num_tasks(self) -> int:
-        """How many tasks, no two with the same goal and rules."""
-        return self.tasks.goal.shape[0]
+        """How many tasks."""
+        return self.outcomes[AGENT].returns.shape[0]
 
-    def success(self, agent: str) -> list[Estimate]:
-        """Share of tasks solved in each episode."""
-        return [estimate(column) for column in self.outcomes[agent].success.T]
+    @property
+    def episodes(self) -> int:
+        """How many episodes of each."""
+        return self.outcomes[AGENT].returns.shape[1]
 
-    def returns(self, agent: str, statistic: str) -> list[Estimate]:
-        """A statistic over tasks of the return of each episode."""
-        return [estimate(column, statistic) for column in self.outcomes[agent].returns.T]
+    @property
+    def which(self) -> str:
+        """How many tasks of which kind, in words."""
+        return f"{self.num_tasks:,} {'held-out tasks' if self.held_out else 'training tasks'}"
+
+    def success(self, agent: str, episodes: Sequence[int] | None = None) -> list[Estimate]:
+        """Share of tasks solved in each episode, or in those given."""
+        columns = self.outcomes[agent].success.T
+        return [estimate(column) for column in _some(columns, episodes)]
+
+    def returns(
+        self, agent: str, statistic: str, episodes: Sequence[int] | None = None
+    ) -> list[Estimate]:
+        """A statistic over tasks of the return of each episode, or of those given."""
+        columns = self.outcomes[agent].returns.T
+        return [estimate(column, statistic) for column in _some(columns, episodes)]
+
+    def earned(self, agent: str) -> Float[np.ndarray, "tasks"]:
+        """The sum of the returns of all episodes."""
+        return self.outcomes[agent].returns.sum(axis=1)
+
+    def steps(self, agent: str) -> Float[np.ndarray, "tasks"]:
+        """The steps of all episodes together."""
+        return self.outcomes[agent].lengths.sum(axis=1).astype(float)
 
 
-def evaluate(recipe: MetaRL, agent: AbstractAgent, *, num_tasks: int, seed: int = 0) -> Report:
-    """Live `recipe.episodes` episodes of each of `num_tasks` held-out tasks.
+def _some(rows: np.ndarray, which: Sequence[int] | None) -> np.ndarray:
+    return rows if which is None else rows[list(which)]
 
-    The same tasks are lived by the agent, by the agent with its memory cleared at each episode,
-    and by an agent that acts at random.
+
+def evaluate(
+    recipe: Recipe,
+    agent: AbstractAgent,
+    *,
+    num_tasks: int,
+    episodes: int | None = None,
+    held_out: bool | None = None,
+    seed: int = 0,
+) -> Report:
+    """Live some episodes of each of `num_tasks` tasks, the memory kept through all of them.
+
+    The same tasks are lived by the agent, by the agent with its memory cleared at each episode
+    (where there are several), and by an agent that acts at random. All sample their actions.
+
+    Args:
+        episodes: of each task; `recipe.episodes` when None.
+        held_out: on held-out tasks, or on tasks drawn as in training; None for the former where
+            the recipe holds any out.
 
     Raises:
-        TaskError: the held-out side has not so many different tasks.
+        TaskError: the held-out side has not so many different tasks, or there is none.
     """
     key_tasks, key_lives = jr.split(jr.key(seed))
-    tasks = held_out_tasks(recipe, num_tasks, key=key_tasks)
-    agents = {
-        AGENT: agent,
-        FORGETFUL: Forgetful(agent),
-        RANDOM: Random(recipe.environment.action_spec),
-    }
+    held_out = bool(recipe.held_out) if held_out is None else held_out
+    tasks = drawn(recipe, num_tasks, held_out=held_out, key=key_tasks)
+    episodes = episodes or recipe.episodes
+    agents: dict[str, AbstractAgent] = {AGENT: agent}
+    if episodes > 1:
+        agents[FORGETFUL] = Forgetful(agent)
+    agents[RANDOM] = Random(recipe.environment.action_spec)
     outcomes = {
-        name: jax.device_get(lived(recipe.environment, one, tasks, recipe.episodes, key=key_lives))
+        name: jax.device_get(lived(recipe.environment, one, tasks, episodes, key=key_lives))
         for name, one in agents.items()
     }
-    return Report(outcomes, tasks, key_lives)
+    return Report(outcomes, tasks, key_lives, held_out)
 
 
-def held_out_tasks(recipe: MetaRL, num: int, *, key: Key[Array, ""]) -> GridTask:
-    """Held-out tasks, no two with the same goal and rules."""
-    space = recipe.space(held_out=True)
+def drawn(recipe: Recipe, num: int, *, held_out: bool, key: Key[Array, ""]) -> PyTree:
+    """Tasks as training draws them, or held-out ones, no two with the same goal and rules.
+
+    Raises:
+        TaskError: the held-out side has not so many different tasks, or there is none.
+    """
+    space = recipe.space(held_out=held_out)
     draw = jax.jit(jax.vmap(lambda key: space.sample(key=key)))
-    found: dict[bytes, GridTask] = {}
+    if not held_out:
+        return draw(jr.split(key, num))
+    found: dict[bytes, PyTree] = {}
     for key_round in jr.split(key, _ROUNDS):
         batch = jax.device_get(draw(jr.split(key_round, _DRAWN_AT_ONCE)))
         for i in range(_DRAWN_AT_ONCE):
@@ -97,22 +153,48 @@ def held_out_tasks(recipe: MetaRL, num: int, *, key: Key[Array, ""]) -> GridTask
 
 def table(report: Report) -> Table:
     """The adaptation table: a row for each agent, a column for each episode of the trial."""
-    episodes = report.outcomes[AGENT].success.shape[1]
+    spread = np.geomspace(1, report.episodes, _COLUMNS).round().astype(int)
+    few = report.episodes <= _COLUMNS
+    shown = list(range(report.episodes)) if few else (np.unique(spread) - 1).tolist()
     page = Table(
-        title=f"{report.num_tasks:,} held-out tasks, episode by episode of a trial",
+        title=f"{report.which}, episode by episode of a trial",
         caption="Means over tasks unless said, with 95 % bootstrap intervals.",
         box=SIMPLE_HEAD,
     )
     page.add_column("episode")
-    for i in range(episodes):
+    for i in shown:
         page.add_column(str(i + 1), justify="center", no_wrap=True)
     page.add_row("[italic]success[/]")
     for name in report.outcomes:
-        page.add_row(name, *(_cell(one) for one in report.success(name)))
+        page.add_row(name, *(_cell(one) for one in report.success(name, shown)))
     page.add_row("[italic]return of the agent[/]")
     for statistic in STATISTICS:
-        page.add_row(statistic, *(_cell(one) for one in report.returns(AGENT, statistic)))
+        page.add_row(statistic, *(_cell(one) for one in report.returns(AGENT, statistic, shown)))
     return page
+
+
+def sums(report: Report) -> Table:
+    """What each agent earned in all episodes of a task together, and in how many steps."""
+    page = Table(
+        title=f"{report.which}, all {report.episodes} episodes of a trial together",
+        caption="Over tasks, with 95 % bootstrap intervals.",
+        box=SIMPLE_HEAD,
+    )
+    page.add_column("sum of returns")
+    for statistic in STATISTICS:
+        page.add_column(statistic, justify="center", no_wrap=True)
+    for statistic in _OF_LENGTHS:
+        page.add_column(f"steps, {statistic}", justify="center", no_wrap=True)
+    for name in report.outcomes:
+        earned = [_plain(estimate(report.earned(name), one)) for one in STATISTICS]
+        steps = [_plain(estimate(report.steps(name), one), 0) for one in _OF_LENGTHS]
+        page.add_row(name, *earned, *steps)
+    return page
+
+
+def _plain(one: Estimate, digits: int = 2) -> str:
+    value, low, high = (f"{number:,.{digits}f}" for number in one)
+    return f"{value}\n[dim]{low}–{high}[/]"
 
 
 def _cell(one: Estimate) -> str:
@@ -122,19 +204,20 @@ def _cell(one: Estimate) -> str:
 
 def summary(report: Report) -> dict[str, Any]:
     """The figures that matter, as plain JSON values."""
-    first = report.success(AGENT)[0]
-    last = {name: report.success(name)[-1] for name in report.outcomes}
-    return {
-        "success_last": round(last[AGENT].value, 4),
-        "success_last_ci": _interval(last[AGENT]),
-        "success_first": round(first.value, 4),
-        "success_first_ci": _interval(first),
-        "memoryless": round(last[FORGETFUL].value, 4),
-        "memoryless_ci": _interval(last[FORGETFUL]),
-        "random": round(last[RANDOM].value, 4),
-        "random_ci": _interval(last[RANDOM]),
-        "held_out_tasks": report.num_tasks,
-    }
+    first, last = report.success(AGENT, [0, -1])
+    figures = {"success_last": last, "success_first": first}
+    others = {"memoryless": FORGETFUL, "random": RANDOM}
+    for name, agent in others.items():
+        if agent in report.outcomes:
+            (figures[name],) = report.success(agent, [-1])
+    for statistic in STATISTICS:
+        name = f"sum_{statistic.replace(' ', '_')}"
+        figures[name] = estimate(report.earned(AGENT), statistic)
+    told: dict[str, Any] = {}
+    for name, one in figures.items():
+        told |= {name: round(one.value, 4), f"{name}_ci": _interval(one)}
+    tasks = "held_out_tasks" if report.held_out else "training_tasks"
+    return told | {tasks: report.num_tasks, "episodes": report.episodes}
 
 
 def _interval(one: Estimate) -> list[float]:
@@ -153,5 +236,5 @@ def plot(report: Report, path: Path) -> Path:
         {name: series(name) for name in report.outcomes},
         xlabel="episode of the trial",
         ylabel="share of tasks solved",
-        title=f"Adaptation to {report.num_tasks:,} held-out tasks",
+        title=f"Adaptation to {report.which}",
     )

@@ -10,13 +10,13 @@ import jax.random as jr
 import numpy as np
 
 from meadow.core.agent import AbstractAgent
-from meadow.core.errors import CheckpointError
+from meadow.core.errors import CheckpointError, MeadowError
 from meadow.loops.compiled import Compiled
 from meadow.loops.drive import drive
 from meadow.loops.iteration import Experiment, Progress, begin
 from meadow.loops.sharded import Sharded
 from meadow.recipes import written
-from meadow.recipes.meta import MetaRL
+from meadow.recipes.recipe import Recipe
 from meadow.runs.folder import Run
 from meadow.runs.interrupt import Interrupt
 from meadow.runs.manifest import manifest
@@ -45,30 +45,32 @@ class Training:
 
 
 def train(
-    recipe: MetaRL,
+    recipe: Recipe,
     out: Path,
     *,
     resume: bool = False,
     minutes: float | None = None,
     save_every: float = SAVE_EVERY,
+    devices: int | None = None,
 ) -> Training:
     """Run a recipe into the folder `out`, or go on with the run that is there.
 
-    On several devices lives are laid over all of them. What was saved last is never more than one
+    On several devices each has its share of the lives. What was saved last is never more than one
     chunk and `save_every` behind; an interrupted run goes on bit for bit.
 
     Args:
         resume: go on with the run in `out`.
         minutes: stop after so long, at the next chunk's end.
         save_every: seconds between checkpoints; 0 for one after every chunk.
+        devices: how many to use; all there are when None.
 
     Raises:
+        MeadowError: there are not so many devices, or the lives do not divide among them.
         CheckpointError: `out` holds a run and `resume` is false, or holds none and it is true.
     """
     experiment = recipe.experiment()
+    placement = _placed(experiment, devices)
     run = _open(out, recipe) if resume else _create(out, recipe, experiment)
-    several = jax.device_count() > 1
-    placement = Sharded(experiment) if several else Compiled(experiment)
     progress = placement.begin(key=jr.key(recipe.seed))
     if resume:
         iteration, progress = run.restore(progress)
@@ -92,12 +94,25 @@ def train(
     )
 
 
+def _placed(experiment: Experiment, num: int | None) -> Compiled | Sharded:
+    """On one device, or over several."""
+    devices = jax.devices()
+    num = len(devices) if num is None else num
+    if not 1 <= num <= len(devices):
+        raise MeadowError(
+            f"Asked for {num} devices, but JAX sees {len(devices)} ({devices[0].platform}). To "
+            f"make {num} of one CPU, write XLA_FLAGS=--xla_force_host_platform_device_count={num} "
+            "before the command."
+        )
+    return Compiled(experiment) if num == 1 else Sharded(experiment, devices=devices[:num])
+
+
 class _Watcher:
     """Writes metrics, shows progress, saves now and then, and says when to stop."""
 
     def __init__(
         self,
-        recipe: MetaRL,
+        recipe: Recipe,
         run: Run,
         metrics: Metrics,
         display: Display,
@@ -126,12 +141,12 @@ class _Watcher:
         return self._interrupt.requested or now + took > self._deadline
 
 
-def recipe_of(run: Run) -> MetaRL:
+def recipe_of(run: Run) -> Recipe:
     """What a run was made from."""
-    return written.read(MetaRL, run.manifest()["recipe"])
+    return written.read(Recipe, run.manifest()["recipe"])
 
 
-def load(run: Run, recipe: MetaRL) -> tuple[int, AbstractAgent]:
+def load(run: Run, recipe: Recipe) -> tuple[int, AbstractAgent]:
     """The agent of a run's newest checkpoint, and its iteration.
 
     Raises:
@@ -143,12 +158,12 @@ def load(run: Run, recipe: MetaRL) -> tuple[int, AbstractAgent]:
     return iteration, experiment.learner.agent(progress.learner)
 
 
-def _create(out: Path, recipe: MetaRL, experiment: Experiment) -> Run:
+def _create(out: Path, recipe: Recipe, experiment: Experiment) -> Run:
     record: dict[str, Any] = manifest(experiment, recipe.seed)
     return Run.create(out, {"recipe": written.write(recipe), **record})
 
 
-def _open(out: Path, recipe: MetaRL) -> Run:
+def _open(out: Path, recipe: Recipe) -> Run:
     run = Run.open(out)
     if recipe_of(run) != recipe:
         raise CheckpointError(

@@ -1,0 +1,129 @@
+"""Presets: recipes by name. `meta`, `paper`, `trillion`, `single`, `debug` and `empty` are
+XLand-MiniGrid's own configurations, number for number.
+
+Where we differ from them, on purpose and in all of them:
+
+- Tasks are drawn without end from the distribution of the published set, not from a file of a
+  million, and a tenth of them is held out: theirs are judged on what they trained on.
+- A time limit cuts an episode and does not end it. In `single`, `debug` and `empty` the value of
+  the true last observation stands in for what would have followed; theirs counts as 0. There the
+  memory is also cleared at the end of an episode, which is the end of its trial; theirs runs on.
+- The network is told whether an episode begins, and at the start of a trial there is no action
+  before; theirs is told that it was action 0.
+- The learning rate falls with every minibatch, theirs with every update.
+
+References: Nikulin et al., XLand-MiniGrid, 2023.
+"""
+
+import dataclasses
+
+from meadow.agents.ppo import PPO
+from meadow.envs.xland.environment import XLand
+from meadow.nn.actor_critic import Plan
+from meadow.recipes.recipe import Recipe
+from meadow.rollout.life import Trial
+from meadow.tasks.only import Numbered
+from meadow.tasks.tiles import NUM_TILES
+from meadow.tasks.trees import Trees
+
+# Small enough to be learnt by two cores in three minutes: a room of 4x4 cells and three objects of
+# 60 kinds. Standing next to one of them makes the object that the goal is about, either to hold it
+# or to stand next to it; which object, what it becomes and which of the two is hidden. 7,080 tasks.
+DEMO = Recipe(
+    environment=XLand("R1", 6, 6, view_size=3, max_steps=20, observe=("pocket",)),
+    tasks=Trees(
+        depth=1,
+        min_depth=1,
+        distractor_objects=2,
+        statics=False,
+        goal_kinds=("agent_hold", "agent_near"),
+        rule_kinds=("agent_near",),
+    ),
+    learner=PPO(
+        Plan(channels=(), features=64, aside=8, memory=64, heads=0),
+        gamma=0.985,
+        value_cost=0.1,
+        value_clip=None,
+        learning_rate=1.5e-3,
+    ),
+    trial=Trial(steps=128),
+    lives=512,
+    length=64,
+    iterations=600,
+    held_out=0.25,
+    episodes=6,
+)
+SMALL = Recipe(
+    environment=XLand("R1", 9, 9, observe=("direction",)),
+    tasks=Trees.published("small"),
+    learner=PPO(Plan(features=64, memory=256, heads=64)),
+    trial=Trial(steps=1024),
+    lives=1024,
+    length=64,
+    iterations=2000,
+)
+
+# --- many tasks -----------------------------------------------------------------------------------
+
+META = Recipe(
+    environment=XLand("R1", 9, 9, observe=("direction",)),
+    tasks=Trees.published("trivial"),
+    learner=PPO(),
+    trial=Trial(steps=4096),
+    lives=8192,
+    length=32,
+    iterations=3 * 128,  # a trial is 128 iterations
+    chunk=8,
+)
+PAPER = Recipe(
+    environment=XLand("R4", 13, 13, observe=("direction",)),
+    tasks=Trees.published("high"),
+    learner=PPO(),
+    trial=Trial(steps=12_800),
+    lives=16_384,
+    length=256,
+    iterations=48 * 50,  # a trial is 50 iterations
+    episodes=25,
+    chunk=50,
+)
+TRILLION = dataclasses.replace(
+    PAPER, learner=PPO(minibatches=32), lives=131_072, iterations=596 * 50
+)
+
+# --- one task -------------------------------------------------------------------------------------
+
+# Sixteen tiles, so that the same recipes serve in MiniGrid's worlds.
+SINGLE = Recipe(
+    environment=XLand("R4", 13, 13, observe=("direction",)),
+    tasks=Numbered("trivial", 0),
+    learner=PPO(Plan(tiles=NUM_TILES)),
+    trial=Trial(episodes=1),
+    lives=16_384,
+    length=256,
+    iterations=238,
+    held_out=0.0,
+    episodes=1,
+    chunk=2,
+)
+DEBUG = dataclasses.replace(
+    SINGLE,
+    environment=XLand("R1", 9, 9, observe=("direction",)),
+    learner=PPO(Plan(memory=32, heads=32, tiles=NUM_TILES)),
+    lives=256,
+    length=16,
+    iterations=488,
+    chunk=20,
+)
+
+PRESETS: dict[str, tuple[str, Recipe]] = {
+    "demo": ("A small room and a first taste: minutes on a laptop.", DEMO),
+    "small": ("One room, small task trees: hours on a laptop, minutes on a GPU.", SMALL),
+    "meta": ("XLand-MiniGrid's meta-learning defaults: 100 million steps of trivial tasks.", META),
+    "paper": (
+        "Its paper's meta-learning run: 10 billion steps of hard tasks in four rooms.",
+        PAPER,
+    ),
+    "trillion": ("Its longest: a trillion steps, made for eight GPUs.", TRILLION),
+    "single": ("Its paper's run on one task: a billion steps in four rooms.", SINGLE),
+    "debug": ("One task in one room with a small network: a minute on a laptop.", DEBUG),
+}

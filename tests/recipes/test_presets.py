@@ -1,0 +1,92 @@
+"""The presets are XLand-MiniGrid's configurations, number for number."""
+
+import dataclasses
+
+import jax
+import jax.random as jr
+import pytest
+
+from meadow.core.errors import TaskError, UnknownNameError
+from meadow.envs.xland.environment import XLand
+from meadow.loops.iteration import begin
+from meadow.recipes.presets import DEBUG, META, PAPER, PRESETS, SINGLE, SMALL, TRILLION
+from meadow.recipes.recipe import Recipe
+from meadow.tasks.trees import Trees
+
+# Steps in all, lives, steps of a trial, steps of an update, minibatches.
+META_TASK = {
+    "meta": (META, 1e8, 8192, 4096, 32, 16),
+    "paper": (PAPER, 1e10, 16_384, 12_800, 256, 16),
+    "trillion": (TRILLION, 1e12, 131_072, 12_800, 256, 32),
+}
+PUBLISHED = {"meta": META, "paper": PAPER, "trillion": TRILLION, "single": SINGLE}
+
+
+@pytest.mark.parametrize(
+    ("recipe", "steps", "lives", "trial", "length", "minibatches"),
+    META_TASK.values(),
+    ids=META_TASK,
+)
+def test_many_tasks(recipe, steps, lives, trial, length, minibatches):
+    assert abs(recipe.steps / steps - 1) < 0.01, "whole trials, about so many steps"
+    got = (recipe.lives, recipe.trial.steps, recipe.length, recipe.learner.minibatches)
+    assert got == (lives, trial, length, minibatches)
+    assert recipe.trial.episodes is None and trial % length == 0, "tasks change between updates"
+    trials = recipe.iterations / (trial / length)
+    assert trials == round(trials), "the run ends where a trial does"
+    assert recipe.held_out == 0.1, "and some tasks are kept for evaluation"
+
+
+def test_one_task():
+    assert (SINGLE.lives, SINGLE.length, SINGLE.learner.minibatches) == (16_384, 256, 16)
+    assert abs(SINGLE.steps / 1e9 - 1) < 0.01 and abs(DEBUG.steps / 2e6 - 1) < 0.01
+    assert DEBUG.lives == 256 and DEBUG.learner.plan.memory == 32
+    assert SINGLE.environment.layout == "R4" and SINGLE.environment.height == 13
+    assert DEBUG.environment.layout == "R1" and DEBUG.environment.height == 9
+    for recipe in (SINGLE, DEBUG):
+        assert recipe.trial.episodes == 1 and recipe.held_out == 0, "one task, an episode a trial"
+        assert (recipe.tasks.set, recipe.tasks.number) == ("trivial", 0)
+
+
+@pytest.mark.parametrize("recipe", PUBLISHED.values(), ids=PUBLISHED)
+def test_the_learner_is_theirs(recipe):
+    learner = recipe.learner
+    assert (learner.clip, learner.value_clip, learner.gamma, learner.trace) == (
+        0.2,
+        0.2,
+        0.99,
+        0.95,
+    )
+    assert (learner.entropy, learner.value_cost, learner.max_norm) == (0.01, 0.5, 0.5)
+    assert (learner.learning_rate, learner.epochs) == (1e-3, 1)
+    plan = learner.plan
+    assert (plan.channels, plan.embedding, plan.aside) == ((16, 32, 64), 32, 16)
+    assert (plan.memory, plan.heads) == (1024, 256)
+    network = jax.eval_shape(lambda key: begin(few(recipe).experiment(), key=key), jr.key(0))
+    size = sum(x.size for x in jax.tree.leaves(network.learner.network))
+    assert abs(size / 4.58e6 - 1) < 0.01, "about 4.58 million parameters"
+
+
+def few(recipe: Recipe) -> Recipe:
+    """With few lives: drawing tasks for all of them takes as long to trace, but not to hold."""
+    return dataclasses.replace(recipe, lives=16)
+
+
+def test_a_recipe_goes_elsewhere():
+    there = SMALL.elsewhere("XLand-MiniGrid-R2-11x11")
+    assert there.environment == XLand("R2", 11, 11, observe=("direction",)), "sees what it saw"
+    assert there.tasks == Trees.published("trivial"), "with the tasks that come with it"
+    assert (there.held_out, there.lives) == (SMALL.held_out, SMALL.lives), "all else is kept"
+    with pytest.raises(UnknownNameError, match="Did you mean 'XLand-MiniGrid-R4-13x13'"):
+        SMALL.elsewhere("XLand-MiniGrid-R4-13x12")
+
+
+def test_where_nothing_is_held_out_nothing_can_be_asked_for():
+    assert DEBUG.space(held_out=False) is DEBUG.tasks
+    with pytest.raises(TaskError, match="holds no tasks out"):
+        DEBUG.space(held_out=True)
+
+
+def test_every_preset_says_what_it_is():
+    for name, (text, recipe) in PRESETS.items():
+        assert text.endswith(".") and recipe.lives % recipe.learner.minibatches == 0, name
