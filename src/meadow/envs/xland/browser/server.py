@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from meadow.core.errors import MeadowError
 from meadow.envs.xland.browser.session import Menu, Session
-from meadow.envs.xland.browser.sheet import LARGEST, SMALLEST, sheet
+from meadow.envs.xland.browser.sheet import LARGEST, NAMES, SMALLEST, sheet
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -104,7 +104,7 @@ def app(
 
     mimetypes.add_type("text/javascript", ".js")  # what a machine has registered may differ
     routes = [
-        Route("/sprites/{size:int}.png", _sprites),
+        Route("/sprites/{size:int}/{name}.png", _sprites),
         WebSocketRoute("/play", play),
         Mount("/", StaticFiles(directory=PAGE, html=True)),
     ]
@@ -140,10 +140,11 @@ async def _sprites(request: "Request") -> "Response":
     from starlette.concurrency import run_in_threadpool
     from starlette.responses import Response
 
-    size = request.path_params["size"]
-    if not SMALLEST <= size <= LARGEST:
-        return Response(f"Tiles have {SMALLEST} to {LARGEST} pixels, not {size}.", 404)
-    return Response(await run_in_threadpool(sheet, size), media_type="image/png")
+    size, name = request.path_params["size"], request.path_params["name"]
+    if not SMALLEST <= size <= LARGEST or name not in NAMES:
+        known = f"sizes are {SMALLEST} to {LARGEST}, names {', '.join(NAMES)}"
+        return Response(f"No sprites called {name} of {size} pixels: {known}.", 404)
+    return Response(await run_in_threadpool(sheet, size, name), media_type="image/png")
 
 
 class _WithHeaders:

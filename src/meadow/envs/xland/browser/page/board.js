@@ -1,7 +1,7 @@
 // Board: a map or a view on a canvas, as large as there is room, every tile the same whole number of
 // device pixels.
 
-import { paint, sheet, tileSize } from "./sheet.js";
+import { paint, prepare, sheetsFor, tileSize } from "./sheet.js";
 
 const LARGEST = 64; // CSS pixels across a tile
 const TALLEST = 0.66; // of the window's height
@@ -27,21 +27,22 @@ export class Board {
   }
 
   async #draw() {
-    if (!this.#picture) return;
-    const { width, height } = this.#picture;
+    const now = this.#picture;
+    if (!now) return;
+    const { width, height } = now;
     const wide = Math.min(this.#room.clientWidth, LARGEST * width);
     const tall = Math.min(innerHeight * TALLEST, LARGEST * height);
-    const size = tileSize(width, Math.min(wide, (tall * width) / height));
-    const sprites = await sheet(size);
-    // The picture may have changed while the sheet was on its way: draw what is there now.
-    const now = this.#picture;
+    const [size, zoom] = tileSize(width, Math.min(wide, (tall * width) / height));
+    const from = await sheetsFor(now, size);
+    if (now !== this.#picture) return; // another one came while the sheets were on their way
     const canvas = this.#canvas;
-    [canvas.width, canvas.height] = [now.width * size, now.height * size];
-    canvas.style.width = `${canvas.width / devicePixelRatio}px`;
-    canvas.style.height = `${canvas.height / devicePixelRatio}px`;
-    paint(canvas.getContext("2d", { alpha: false, willReadFrequently: true }), sprites, size, now);
+    [canvas.width, canvas.height] = [width * size, height * size];
+    canvas.style.width = `${(canvas.width * zoom) / devicePixelRatio}px`;
+    canvas.style.height = `${(canvas.height * zoom) / devicePixelRatio}px`;
+    paint(canvas.getContext("2d", { alpha: false, willReadFrequently: true }), from, size, now);
     canvas.dataset.size = size;
-    this.#frame(now.marks, size / devicePixelRatio);
+    this.#frame(now.marks, (size * zoom) / devicePixelRatio);
+    if (now.lit.includes(1)) prepare(size, "lit");
   }
 
   // Frames lie on the canvas, not in it: the canvas is the map and nothing else.

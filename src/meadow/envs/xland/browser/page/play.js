@@ -6,8 +6,9 @@ import { icon } from "./sheet.js";
 import { element, record, tree } from "./task.js";
 
 const at = (id) => document.getElementById(id);
-const OWN = "the world's own";
-const POCKET = 40;
+const OWN = "its own";
+const EMPTY = 0;
+const POCKET = 40; // CSS pixels
 
 const map = new Board(at("map"));
 const view = new Board(at("view"));
@@ -75,8 +76,9 @@ function show(moment) {
   at("step").replaceChildren(`${steps}`, element("small", "", ` of ${limit}`));
   note("reward", reward.toFixed(2));
   icon(at("pocket"), moment.pocket.tile, POCKET);
-  at("pocket").classList.toggle("empty", moment.pocket.tile === 0);
+  at("pocket").hidden = moment.pocket.tile === EMPTY;
   note("held", moment.pocket.name);
+  at("held").className = moment.pocket.tile === EMPTY ? "faint" : "";
   showEpisodes(results, limit);
   showTask(moment.task);
   record(at("log"), moment.log);
