@@ -4,6 +4,7 @@ from meadow.core.environment import AbstractEnvironment
 from meadow.core.errors import UnknownNameError
 from meadow.core.task import AbstractTaskSpace
 from meadow.envs.published import ids, make
+from meadow.envs.xland.browser.session import Menu
 from meadow.recipes.meta import PRESETS
 from meadow.tasks.grid import GridTask
 from meadow.tasks.published import CONFIGS
@@ -17,7 +18,7 @@ def playground(
 
     Args:
         world: a recipe or an environment id.
-        kind: a published kind of task; None for the recipe's own, `small` for an environment id.
+        kind: a published kind of task; None for the recipe's own, or what goes with the id.
 
     Raises:
         UnknownNameError: no such recipe, environment or kind.
@@ -26,8 +27,15 @@ def playground(
         recipe = PRESETS[world][1]
         return recipe.environment, Trees.published(kind) if kind else recipe.tasks
     if world in ids():
-        return make(world, kind or "small")
+        # XLand's own are the trivial ones, which have no rules to be found out.
+        own = "small" if world.startswith("XLand-") else None
+        return make(world, kind or own)
     raise UnknownNameError("recipe or environment", world, [*PRESETS, *ids()])
+
+
+def menu() -> Menu:
+    """All that `playground` opens."""
+    return Menu((*PRESETS, *ids()), tuple(CONFIGS), playground)
 
 
 def space(name: str) -> AbstractTaskSpace[GridTask]:
