@@ -126,8 +126,13 @@ def evaluate(
     print(json.dumps({"iteration": iteration, **evaluation.summary(report), "plot": str(picture)}))
 
 
-def play(world: Positional[str] = "demo", published: str | None = None, seed: int = 0) -> None:
-    """Play in the terminal: find out the hidden rules yourself. `?` shows them.
+def play(
+    world: Positional[str] = "demo",
+    published: str | None = None,
+    seed: int = 0,
+    browser: bool = False,
+) -> None:
+    """Play in the terminal or in a browser: find out the hidden rules yourself. `?` shows them.
 
     Args:
         world: a recipe (demo, small, paper), or an environment id such as
@@ -135,11 +140,15 @@ def play(world: Positional[str] = "demo", published: str | None = None, seed: in
         published: take tasks of a published kind (trivial, small, medium, high) instead of the
             recipe's own.
         seed: of tasks and episodes.
+        browser: on a page that this machine serves to itself alone; the address is printed.
     """
+    from meadow.envs.xland.browser.server import serve
     from meadow.envs.xland.play import play as run_play
 
-    environment, space = ids.playground(world, published)
-    run_play(environment, space, seed)
+    if browser:
+        serve(ids.menu(), world, published, seed)
+    else:
+        run_play(*ids.playground(world, published), seed)
 
 
 def render(
