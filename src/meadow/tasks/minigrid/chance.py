@@ -5,10 +5,10 @@ On a CPU a draw costs more than what is drawn.
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, ArrayLike, Bool, Float, Int
 
 
-def below(luck: Float[Array, "*some"], num: Int[Array, "*some"] | int) -> Int[Array, "*some"]:
+def below(luck: Float[Array, "..."], num: ArrayLike) -> Int[Array, "..."]:
     """A number in 0..num - 1 for each."""
     return jnp.minimum((luck * num).astype(jnp.int32), num - 1)
 

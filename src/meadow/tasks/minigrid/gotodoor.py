@@ -65,7 +65,7 @@ class GoToDoor(AbstractTaskSpace[Level]):
         wall |= ((xs == 0) | (xs == last_x)) & (ys <= last_y)
         target = below(which, 4)
         return Level(
-            put(jnp.where(wall, WALL, FLOOR), doors, bytes),
+            put(jnp.where(wall, jnp.uint8(WALL), jnp.uint8(FLOOR)), doors, bytes),
             jnp.stack([1 + below(y, height - 2), 1 + below(x, width - 2)]),
             below(direction, 4),
             goal=condition(kinds.DONE_NEAR, bytes[target], 0, tuple(doors[target])),

@@ -81,7 +81,8 @@ class KeyCorridor(AbstractTaskSpace[Level]):
         ball_at = jnp.stack([locked_row, jnp.int32(2)]) * pitch + 1 + below(ball, pitch - 1)
         key_at = jnp.stack([key_row, jnp.int32(0)]) * pitch + 1 + below(key_at, pitch - 1)
         target = painted("ball", 1 + below(rest[2], 6))
-        grid = put(grid, jnp.stack([ball_at, key_at]), [target, painted("key", colours[locked])])
+        things = jnp.stack([target, painted("key", colours[locked])])
+        grid = put(grid, jnp.stack([ball_at, key_at]), things)
         position, direction = self._agent(rest[3], y[locked])
         return Level(grid, position, direction, goal=hold(target))
 

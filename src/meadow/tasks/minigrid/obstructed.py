@@ -6,7 +6,7 @@ import equinox as eqx
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
-from jaxtyping import Array, Float, Int, Key
+from jaxtyping import Array, Float, Int, Key, UInt8
 
 from meadow.core.errors import TaskError
 from meadow.core.task import AbstractTaskSpace
@@ -107,7 +107,7 @@ class ObstructedMaze(AbstractTaskSpace[Level]):
         if self.blocked:
             grid = put(grid, cells - _STEPS[locked_doors[:, 2]], _IN_THE_WAY)
         things = painted("key box" if self.hidden else "key", colours)
-        for i, (row, column, _, _) in enumerate(locked_doors):
+        for i, (row, column, _, _) in enumerate(locked_doors.tolist()):
             free = jnp.asarray(IS_FLOOR)[_inside(grid, row, column)]
             grid = put(grid, _corner(row, column) + one_of(keys[i], free), things[i])
 
@@ -156,7 +156,7 @@ def _corner(row: int, column: int) -> np.ndarray:
     return np.array([row, column]) * _PITCH + 1
 
 
-def _inside(grid: Map, row: int, column: int) -> Map:
+def _inside(grid: UInt8[Array, "height width"], row: int, column: int) -> UInt8[Array, "..."]:
     """The cells of a room without its walls."""
     top, left = _corner(row, column)
     return grid[top : top + _INNER, left : left + _INNER]
