@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
-from jaxtyping import Array, Float, Int, Key
+from jaxtyping import Array, Float, Int, Key, UInt8
 
 from meadow.core.environment import AbstractEnvironment
 from meadow.core.errors import TaskError
@@ -26,7 +26,9 @@ from meadow.core.spec import Discrete
 from meadow.core.timestep import TimeStep, restart, transition
 from meadow.envs.xland.advance import Fired, State, advance
 from meadow.envs.xland.batched import batched
+from meadow.envs.xland.begin import begin
 from meadow.envs.xland.board import Board, Ground, board, ground
+from meadow.envs.xland.compatible import drawn
 from meadow.envs.xland.near import Kinds
 from meadow.envs.xland.observe import check_senses, observe
 from meadow.tasks.grid import GridTask
@@ -49,6 +51,7 @@ class XLand(AbstractEnvironment[GridTask, State]):
             rules.
         kinds: kinds of rules and goals of your own, each with a code of its own.
         occlude: whether walls and closed doors hide what lies behind them (it is EMPTY then).
+        compatibility: draw resets as published, bit for bit; slower, and as likely.
 
     Raises:
         UnknownNameError: no such layout or observation.
@@ -64,6 +67,7 @@ class XLand(AbstractEnvironment[GridTask, State]):
     observe: tuple[str, ...] = eqx.field(static=True, default=())
     kinds: Kinds = ()
     occlude: bool = eqx.field(static=True, default=False)
+    compatibility: bool = eqx.field(static=True, default=False)
 
     def __check_init__(self) -> None:
         check_senses(self.view_size, self.observe, self.occlude)
@@ -106,22 +110,24 @@ class XLand(AbstractEnvironment[GridTask, State]):
         floor, doors = self.ground.floor, self.ground.doors
         num = task.objects.shape[0]
         self._check_room(num)
+        if self.compatibility:
+            state = begin(self.board, drawn(self.ground.layout, task.objects, key=key))
+            return state, restart(self._observe(state, task))
         # One draw for everything: on a CPU a draw costs more than what is drawn.
         sizes = np.array([len(floor), len(doors), len(doors), 1])
         luck = jnp.split(jr.uniform(key, (sizes.sum(),)), sizes.cumsum()[:-1])
 
         places = jnp.take_along_axis(
-            jnp.asarray(doors), _choose(luck[1], doors.shape[1])[:, None], 1
+            jnp.asarray(doors), choose(luck[1], doors.shape[1])[:, None], 1
         )
-        colours = _choose(luck[2], _DOOR_COLOURS) + pack("closed door", COLOURS[1])
-        grid = jnp.asarray(self.ground.base).at[places[:, 0]].set(colours.astype(jnp.uint8))
+        grid = jnp.asarray(self.ground.base).at[places[:, 0]].set(paint(luck[2]))
 
         cells = jnp.asarray(floor)[jax.lax.top_k(luck[0], num + 1)[1]]
         objects = jnp.where(task.objects == EMPTY, grid[cells[:-1]], task.objects)
         state = State(
             grid=grid.at[cells[:-1]].set(objects, unique_indices=True),
             position=cells[-1],
-            direction=_choose(luck[3][0], 4),
+            direction=choose(luck[3][0], 4),
             pocket=jnp.uint8(EMPTY),
             step=jnp.int32(0),
         )
@@ -164,6 +170,12 @@ class XLand(AbstractEnvironment[GridTask, State]):
             )
 
 
-def _choose(luck: Float[Array, "*some"], num: int) -> Int[Array, "*some"]:
+def paint(luck: Float[Array, " doors"]) -> UInt8[Array, " doors"]:
+    """Closed doors in random colours."""
+    colours = choose(luck, _DOOR_COLOURS) + pack("closed door", COLOURS[1])
+    return colours.astype(jnp.uint8)
+
+
+def choose(luck: Float[Array, "*some"], num: int | Int[Array, ""]) -> Int[Array, "*some"]:
     """A number below `num` for each number in [0, 1)."""
     return jnp.minimum((luck * num).astype(jnp.int32), num - 1)

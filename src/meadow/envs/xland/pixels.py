@@ -33,10 +33,6 @@ class Pixels(AbstractEnvironment[Any, Any]):
 
     Raises:
         SpecError, UnknownNameError: no such sprites.
-
-    >>> from meadow.envs.xland.environment import XLand
-    >>> Pixels(XLand(view_size=5), tile=8).picture_size
-    40
     """
 
     environment: AbstractEnvironment
@@ -45,11 +41,6 @@ class Pixels(AbstractEnvironment[Any, Any]):
 
     def __check_init__(self) -> None:
         _rows(self.tile, self.look)
-
-    @property
-    def picture_size(self) -> int:
-        """Pixels across the picture."""
-        return self.tile * self.environment.view_size
 
     @property
     def action_spec(self) -> ActionSpec:
@@ -78,6 +69,9 @@ def picture(
     Args:
         tile: pixels across one tile.
         look: of the sprites.
+
+    >>> picture(jnp.zeros((5, 5), jnp.uint8), tile=8).shape
+    (40, 40, 3)
     """
     size = view.shape[-1]
     here = np.zeros((size, size), np.int32)
