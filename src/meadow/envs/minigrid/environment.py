@@ -29,6 +29,7 @@ from meadow.envs.minigrid.conditions import met
 from meadow.envs.minigrid.wander import bumps, wander
 from meadow.envs.xland.advance import Fired, State, advance
 from meadow.envs.xland.batched import batched
+from meadow.envs.xland.begin import begin
 from meadow.envs.xland.board import Board, board
 from meadow.envs.xland.near import Kinds
 from meadow.envs.xland.observe import check_senses, observe
@@ -104,15 +105,7 @@ class MiniGrid(AbstractEnvironment[Level, State]):
                 f"{task.map.shape[0]}x{task.map.shape[1]}. Give the environment the height and "
                 "width of its levels."
             )
-        table = self.board
-        y, x = task.position
-        state = State(
-            grid=table.lay(task.map),
-            position=(y + table.margin) * table.stride + x + table.margin,
-            direction=task.direction,
-            pocket=task.pocket,
-            step=jnp.int32(0),
-        )
+        state = begin(self.board, task)
         return state, restart(self._observe(state, task))
 
     def step(

@@ -22,6 +22,11 @@ class Empty(AbstractTaskSpace[Level]):
     width: int = eqx.field(static=True, default=8)
     anywhere: bool = eqx.field(static=True, default=False)
 
+    @property
+    def time_limit(self) -> int:
+        """The published limit."""
+        return 4 * self.height * self.width
+
     def sample(self, *, key: Key[Array, ""]) -> Level:
         """One level."""
         plan = room(self.height, self.width, at_least=4)

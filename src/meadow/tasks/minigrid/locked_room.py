@@ -41,6 +41,11 @@ class LockedRoom(AbstractTaskSpace[Level]):
                 f"width of at least 11, got {self.height}x{self.width}."
             )
 
+    @property
+    def time_limit(self) -> int:
+        """The published limit."""
+        return 10 * self.height
+
     def sample(self, *, key: Key[Array, ""]) -> Level:
         """One level."""
         _, key_rooms, key_colours, _, key_things, key_agent, key_direction = jr.split(key, 7)

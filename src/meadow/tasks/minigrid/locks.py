@@ -40,6 +40,11 @@ class DoorKey(AbstractTaskSpace[Level]):
     height: int = eqx.field(static=True, default=8)
     width: int = eqx.field(static=True, default=8)
 
+    @property
+    def time_limit(self) -> int:
+        """The published limit."""
+        return 10 * self.height * self.width
+
     def sample(self, *, key: Key[Array, ""]) -> Level:
         """One level."""
         key_wall, key_door, key_cells, key_direction = jr.split(jr.split(key)[1], 4)
@@ -69,6 +74,11 @@ class Unlock(AbstractTaskSpace[Level]):
     height: int = eqx.field(static=True, default=6)
     width: int = eqx.field(static=True, default=11)
 
+    @property
+    def time_limit(self) -> int:
+        """The published limit."""
+        return 8 * self.height**2
+
     def sample(self, *, key: Key[Array, ""]) -> Level:
         """One level."""
         _, key_colour, key_door, key_cells, key_direction = jr.split(key, 5)
@@ -94,6 +104,11 @@ class UnlockPickUp(AbstractTaskSpace[Level]):
 
     height: int = eqx.field(static=True, default=6)
     width: int = eqx.field(static=True, default=11)
+
+    @property
+    def time_limit(self) -> int:
+        """The published limit."""
+        return 8 * self.height**2
 
     def sample(self, *, key: Key[Array, ""]) -> Level:
         """One level."""
@@ -127,6 +142,11 @@ class BlockedUnlockPickUp(AbstractTaskSpace[Level]):
     height: int = eqx.field(static=True, default=6)
     width: int = eqx.field(static=True, default=11)
     compatibility: bool = eqx.field(static=True, default=False)
+
+    @property
+    def time_limit(self) -> int:
+        """The published limit."""
+        return 16 * self.height**2
 
     def sample(self, *, key: Key[Array, ""]) -> Level:
         """One level."""

@@ -34,6 +34,11 @@ class Memory(AbstractTaskSpace[Level]):
         if not 8 <= self.width <= 255:
             raise TaskError(f"`Memory` needs a width in 8..255, got {self.width}.")
 
+    @property
+    def time_limit(self) -> int:
+        """The published limit."""
+        return 5 * self.width**2
+
     def sample(self, *, key: Key[Array, ""]) -> Level:
         """One level."""
         _, _, key_agent, key_cue, key_order = jr.split(key, 5)

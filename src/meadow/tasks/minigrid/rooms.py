@@ -34,6 +34,11 @@ class FourRooms(AbstractTaskSpace[Level]):
     height: int = eqx.field(static=True, default=19)
     width: int = eqx.field(static=True, default=19)
 
+    @property
+    def time_limit(self) -> int:
+        """The published limit."""
+        return 100
+
     def sample(self, *, key: Key[Array, ""]) -> Level:
         """One level."""
         _, key_gaps, key_cells, key_direction = jr.split(key, 4)
@@ -59,6 +64,11 @@ class Playground(AbstractTaskSpace[Level]):
     height: int = eqx.field(static=True, default=19)
     width: int = eqx.field(static=True, default=19)
     num_objects: int = eqx.field(static=True, default=12)
+
+    @property
+    def time_limit(self) -> int:
+        """The published limit."""
+        return 512
 
     def sample(self, *, key: Key[Array, ""]) -> Level:
         """One level."""
