@@ -7,7 +7,9 @@ import pytest
 from jaxtyping import Array, Key
 
 from meadow.envs.xland.environment import XLand
+from meadow.envs.xland.mixed import Mixed, MixedTask, MixedTasks
 from meadow.envs.xland.observe import EXTRAS
+from meadow.envs.xland.pixels import Pixels
 from meadow.tasks.grid import GridTask
 from meadow.tasks.trees import Trees
 from meadow.testing import check_environment
@@ -22,6 +24,11 @@ def other_rules(task: GridTask, key: Key[Array, ""]) -> GridTask:
     return eqx.tree_at(lambda t: (t.goal, t.rules), task, (other.goal, other.rules))
 
 
+def other_mixed_rules(task: MixedTask, key: Key[Array, ""]) -> MixedTask:
+    """The same for a task of one of several environments."""
+    return eqx.tree_at(lambda t: t.task, task, other_rules(task.task, key))
+
+
 SEEN = tuple(name for name in EXTRAS if name not in ("goal", "rules"))
 PROBED: dict[type, dict[str, Any]] = {
     HiddenArm: {"hidden": other_arm},
@@ -33,6 +40,19 @@ ENVIRONMENTS = [
         XLand("R4", 7, 7, view_size=3, max_steps=12, observe=SEEN),
         TREES,
         {"hidden": other_rules, "time_limit": 12},
+    ),
+    (
+        Pixels(
+            Mixed(
+                (
+                    XLand("R4", 7, 7, view_size=3, max_steps=12),
+                    XLand("R1", 5, 7, view_size=5, max_steps=12, occlude=True),
+                )
+            ),
+            tile=4,
+        ),
+        MixedTasks((TREES, TREES)),
+        {"hidden": other_mixed_rules, "time_limit": 12},
     ),
 ]
 

@@ -2,11 +2,20 @@
 
 import pytest
 
+from meadow.envs.xland.mixed import MixedTasks
+from meadow.tasks.closure import Solvable
 from meadow.tasks.trees import Trees
 from meadow.testing import check_task_space
 from meadow.testing.probes import Choice
 
-SPACES = [Choice(1), Choice(5), Trees(depth=1, distractor_rules=1)]
+TREES = Trees(depth=1, distractor_rules=1)
+SPACES = [
+    Choice(1),
+    Choice(5),
+    TREES,
+    Solvable(Trees(depth=1)),
+    MixedTasks((TREES, Trees(depth=0))),
+]
 
 
 @pytest.mark.parametrize("space", SPACES, ids=lambda x: type(x).__name__)

@@ -64,8 +64,8 @@ class Mixed(AbstractEnvironment[MixedTask, State]):
     >>> mixed = Mixed((small, large))
     >>> from meadow.tasks.trees import Trees
     >>> tasks = MixedTasks((Trees.published("trivial"), Trees.published("small")))
-    >>> task = tasks.sample(key=jr.key(1))
-    >>> state, timestep = mixed.reset(task, key=jr.key(0))
+    >>> task = jax.jit(tasks.sample)(key=jr.key(1))
+    >>> state, timestep = jax.jit(mixed.reset)(task, key=jr.key(0))
     >>> int(task.environment), task.task.rules.shape, timestep.observation["view"].shape
     (1, (4, 4), (7, 7))
     """
@@ -123,7 +123,7 @@ class Mixed(AbstractEnvironment[MixedTask, State]):
         """
         tables, num = self._tables, task.task.objects.shape[0]
         self._check_room(num)
-        mine: _Member = jax.tree.map(lambda x: jnp.asarray(x)[task.environment], tables)
+        mine = jax.tree.map(lambda x: jnp.asarray(x)[task.environment], tables)
         # The n-th number of a draw does not depend on how many are drawn.
         luck = jr.uniform(key, (int(tables.num_luck.max()),))
         slots = np.arange(tables.doors.shape[1])
@@ -296,7 +296,7 @@ def _inside(size: int, largest: int) -> Bool[np.ndarray, "largest largest"]:
 
 
 def _distinct(spaces: tuple[AbstractTaskSpace, ...]) -> tuple[list[int], list[AbstractTaskSpace]]:
-    """The spaces without repetition, and which of them each is; so that none is drawn from twice."""
+    """Which of the different spaces each is, and those; so that none is drawn from twice."""
     known: dict[tuple, int] = {}
     numbers, distinct = [], []
     for space in spaces:
