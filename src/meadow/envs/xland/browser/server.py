@@ -85,7 +85,11 @@ def settings(served: "Starlette") -> Any:
     import uvicorn
 
     return uvicorn.Config(
-        served, log_level="warning", ws_max_size=1 << 16, timeout_graceful_shutdown=1
+        served,
+        log_config=None,  # its own would close every handler there is
+        log_level="warning",
+        ws_max_size=1 << 16,
+        timeout_graceful_shutdown=1,
     )
 
 
