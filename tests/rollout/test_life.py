@@ -92,7 +92,7 @@ def revived(clock) -> Callable[..., Life]:
 def expect(clock, life_of, revived) -> Callable[..., None]:
     """Revive lives of such fates and compare each with what should have become of it."""
     reset = jax.jit(
-        jax.vmap(lambda task, number: clock.reset(task, key=jr.fold_in(KEY, number)))
+        jax.vmap(lambda task, number: clock.reset(task, key=jr.fold_in(KEY, 3 * number)))
     )  # fmt: skip
 
     def check(fates: np.ndarray, *, offered: bool) -> None:

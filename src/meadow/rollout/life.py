@@ -5,7 +5,6 @@ it are reset here, and only here. Few lives finish at any one step, so only thos
 are gathered, a few at a time, and nobody else is touched.
 """
 
-import functools
 from typing import NamedTuple, cast
 
 import equinox as eqx
@@ -18,8 +17,11 @@ from meadow.core.agent import AbstractAgent
 from meadow.core.environment import AbstractEnvironment
 from meadow.core.errors import SpecError
 from meadow.core.timestep import StepType, TimeStep
+from meadow.rollout.few import first_few
 
-_FEW = 4  # lives begun at a time, where few wait
+BEGIN, ACT, STEP = range(3)  # what a life needs luck for
+_PURPOSES = 3
+_FEW = 8  # lives begun at a time, at least
 
 
 class Trial(eqx.Module):
@@ -71,9 +73,9 @@ class Life(eqx.Module):
     over: Bool[Array, "batch"]
     number: Int[Array, "batch"]
 
-    def keys(self, key: Key[Array, ""]) -> Key[Array, "batch"]:
-        """One key for each life."""
-        return jax.vmap(jr.fold_in, (None, 0))(key, self.number)
+    def keys(self, key: Key[Array, ""], purpose: int = BEGIN) -> Key[Array, "batch"]:
+        """One key for each life, of those that one step's `key` has for this purpose."""
+        return jax.vmap(jr.fold_in, (None, 0))(key, self.number * _PURPOSES + purpose)
 
 
 def unborn(environment: AbstractEnvironment, agent: AbstractAgent, tasks: PyTree) -> Life:
@@ -130,23 +132,18 @@ def revive(
     task = None if tasks is None else life.task
     changing = _Beginning(task, life.state, life.timestep, life.steps, life.over)
 
-    def begin(chunk: int, carry: tuple[_Beginning, Array]) -> tuple[_Beginning, Array]:
+    few = max(min(num, _FEW), num // 128)
+
+    def begin(carry: tuple[_Beginning, Array]) -> tuple[_Beginning, Array]:
         begun, waiting = carry
-        (who,) = jnp.nonzero(waiting, size=chunk, fill_value=num)
+        who = first_few(waiting, few)
         some, offered = jax.tree.map(lambda x: x.at[who].get(mode="clip"), (life, tasks))
         fresh = _begin(environment, some, offered, key)
         begun = jax.tree.map(lambda x, new: x.at[who].set(new, mode="drop"), begun, fresh)
         return begun, waiting.at[who].set(False, mode="drop")
 
-    # Many at a time while there are many, then few at a time: most steps end no more than a few.
-    few, many = min(num, _FEW), max(num // 8, min(num, _FEW))
-    carry = (changing, waiting)
-    if many > few:
-        carry = jax.lax.while_loop(
-            lambda carry: 2 * carry[1].sum() > many, functools.partial(begin, many), carry
-        )
-    carry = jax.lax.while_loop(lambda carry: carry[1].any(), functools.partial(begin, few), carry)
-    task, state, timestep, steps, over = carry[0]
+    begun, _ = jax.lax.while_loop(lambda carry: carry[1].any(), begin, (changing, waiting))
+    task, state, timestep, steps, over = begun
     task = life.task if tasks is None else task
     return Life(task, state, timestep, life.memory, steps, over, life.number)
 

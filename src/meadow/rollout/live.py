@@ -15,7 +15,7 @@ from meadow.core.agent import AbstractAgent
 from meadow.core.environment import AbstractEnvironment
 from meadow.core.timestep import TimeStep
 from meadow.core.trajectory import Trajectory
-from meadow.rollout.life import Life, Trial, revive
+from meadow.rollout.life import ACT, STEP, Life, Trial, revive
 
 
 class Moment(NamedTuple):
@@ -44,13 +44,12 @@ class Living(eqx.Module):
                 (such lives go on stepping in place; ignore them where `life.over`).
         """
         life = self.ready(life, tasks, key=key)
-        _, key_act, key_step = jr.split(key, 3)
         memory, action, record = jax.vmap(
             lambda memory, timestep, key: agent.act(memory, timestep, key=key)
-        )(life.memory, life.timestep, life.keys(key_act))
+        )(life.memory, life.timestep, life.keys(key, ACT))
         state, timestep = jax.vmap(
             lambda state, task, action, key: self.environment.step(state, task, action, key=key)
-        )(life.state, life.task, action, life.keys(key_step))
+        )(life.state, life.task, action, life.keys(key, STEP))
         timestep = eqx.tree_at(lambda t: t.episode, timestep, life.timestep.episode)
         steps = life.steps + 1
         timestep, over = self.trial.spend(timestep, steps)
@@ -61,7 +60,7 @@ class Living(eqx.Module):
 
     def ready(self, life: Life, tasks: PyTree | None, *, key: Key[Array, ""]) -> Life:
         """Begin again whoever has ended: what `live` does first with the same key."""
-        return revive(self.environment, life, tasks, key=jr.split(key, 3)[0])
+        return revive(self.environment, life, tasks, key=key)
 
     def collect(
         self,

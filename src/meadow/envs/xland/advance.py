@@ -15,6 +15,7 @@ from jaxtyping import Array, Bool, Int, PyTree, UInt8
 from meadow.envs.xland import near as nearby
 from meadow.envs.xland.board import Board
 from meadow.envs.xland.near import Kinds, Near, Rule
+from meadow.rollout.few import first_few
 from meadow.tasks import kinds
 
 
@@ -68,20 +69,20 @@ def advance(
     near = Near(read(here + around), read(front + around), state.pocket, state.direction)
 
     near, moved = act(near, action)
-    rules = Rule(*jnp.moveaxis(task.rules, (-1, -2), (0, 1)))
-    near, fired = nearby.apply_rules(near, rules, action, own)
+    here = jnp.where(moved, front, here)
+    flat = flat.at[here + ahead[near.direction]].set(near.front, mode="promise_in_bounds")
+    moment = _Moment(near, here, front, action)
+    flat, near, fired = _react(board, flat, moment, task.rules, own)
 
-    here, beyond = jnp.where(moved, front, here), front
-    grid = _write(flat, near, here, beyond, moved, fired, board)
     state = State(
-        grid=grid.reshape(state.grid.shape),
+        grid=flat.reshape(state.grid.shape),
         position=here - origin,
         direction=near.direction,
         pocket=near.pocket,
         step=state.step + 1,
     )
     goal = Rule(*jnp.moveaxis(task.goal[..., [0, 1, 2, 2]], -1, 0))
-    placed = _placed(board, grid, origin, near, task, action, here)
+    placed = _placed(board, flat, origin, near, task, action, here)
     return state, Fired(fired, placed | nearby.fires(near, goal, action, own))
 
 
@@ -92,26 +93,69 @@ def end_to_end(grid: UInt8[Array, "*batch size"]) -> tuple[Array, Int[Array, "*b
     return grid.reshape(-1), jnp.arange(grid.shape[0], dtype=jnp.int32) * grid.shape[1]
 
 
-def _write(
-    flat: Array, near: Near, here: Array, beyond: Array, moved: Array, fired: Array, board: Board
-) -> Array:
-    """Write back what may have changed: one cell after an action, eight where a rule fired.
+def _react(
+    board: Board, flat: Array, moment: "_Moment", rules: Array, own: Kinds
+) -> tuple[Array, Near, Bool[Array, "rules *batch"]]:
+    """Let the rules work: the boards, what lies near and which rules fired.
 
-    After a move both rings are the same one, written twice alike.
+    In a batch few lives see a rule fire at any step: they are gathered, and nobody else is touched.
     """
-    ahead = jnp.asarray(board.ahead)
-    around = ahead.reshape(4, *(1,) * here.ndim)
+    if not rules.shape[-2]:
+        return flat, moment.near, jnp.zeros((0, *moment.action.shape), bool)
+    if not moment.action.ndim:
+        near, fired = nearby.apply_rules(moment.near, rules, moment.action, own)
+        return _write(board, flat, moment._replace(near=near)), near, fired
 
-    def all_cells(flat: Array) -> Array:
-        cells = jnp.concatenate([here + around, beyond + around])
-        values = jnp.concatenate([near.ring, jnp.where(moved, near.ring, near.beyond)])
-        return flat.at[cells].set(values, mode="promise_in_bounds")
+    (num,) = moment.action.shape
+    few = min(num, max(8, num // 32))
 
-    def front_only(flat: Array) -> Array:
-        cell = here + ahead[near.direction]
-        return flat.at[cell].set(near.front, mode="promise_in_bounds")
+    def some(carry: tuple) -> tuple:
+        flat, near, fired, due = carry
+        who = first_few(nearby.any_of(list(due)), few)
 
-    return jax.lax.cond(fired.any(), all_cells, front_only, flat)
+        def theirs(x: Array) -> Array:
+            return x.at[..., who].get(mode="clip")
+
+        now = jax.tree.map(theirs, moment._replace(near=near))
+        own_rules = rules.at[who].get(mode="clip")
+        after, done, left = nearby.jump(now.near, own_rules, theirs(due), now.action, own)
+        near = jax.tree.map(lambda x, new: x.at[..., who].set(new, mode="drop"), near, after)
+        fired, due = fired.at[:, who].max(done, mode="drop"), due.at[:, who].set(left, mode="drop")
+        nobody = jnp.where(who < num, 0, flat.size)  # out of bounds, so that nothing is written
+        return _write(board, flat, now._replace(near=after), nobody), near, fired, due
+
+    due = nearby.fires(moment.near, nearby.decode(rules), moment.action, own)
+    flat, near, fired, _ = jax.lax.while_loop(
+        lambda carry: nearby.any_of(list(carry[3])).any(),
+        some,
+        (flat, moment.near, jnp.zeros_like(due), due),
+    )
+    return flat, near, fired
+
+
+class _Moment(NamedTuple):
+    """After the action, before the rules.
+
+    Attributes:
+        near: what lies near.
+        here: the agent's cell, in all boards end to end.
+        front: the cell that was in front of it; after a move the same one.
+        action: what was done.
+    """
+
+    near: Near
+    here: Int[Array, "*batch"]
+    front: Int[Array, "*batch"]
+    action: Int[Array, "*batch"]
+
+
+def _write(board: Board, flat: Array, moment: _Moment, offset: Array | int = 0) -> Array:
+    """Write back the eight cells; after a move both rings are the same one, written twice alike."""
+    near, here, front, _ = moment
+    around = jnp.asarray(board.ahead).reshape(4, *(1,) * here.ndim) + offset
+    cells = jnp.concatenate([here + around, front + around])
+    values = jnp.concatenate([near.ring, jnp.where(here == front, near.ring, near.beyond)])
+    return flat.at[cells].set(values, mode="drop")
 
 
 def _placed(

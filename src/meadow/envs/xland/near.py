@@ -9,7 +9,10 @@ last, where neighbouring environments lie side by side in memory.
 """
 
 import abc
+import functools
+import operator
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import equinox as eqx
 import jax
@@ -117,9 +120,9 @@ def act(near: Near, action: Int[Array, "*batch"]) -> tuple[Near, Bool[Array, "*b
 
 
 def apply_rules(
-    near: Near, rules: Rule, action: Int[Array, "*batch"], own: Kinds = ()
+    near: Near, rules: UInt8[Array, "*batch rules 4"], action: Int[Array, "*batch"], own: Kinds = ()
 ) -> tuple[Near, Bool[Array, "rules *batch"]]:
-    """Apply a stack of rules in order, each seeing what the ones before it left.
+    """Apply rules in order, each seeing what the ones before it left.
 
     Most rules do not fire in most steps, so instead of walking the slots we jump: test all slots
     at once, apply the first that fires, test the later ones again, until none is left.
@@ -127,34 +130,42 @@ def apply_rules(
     Returns:
         What lies near afterwards, and which rules fired, `[rules, *batch]`.
     """
-    if not rules.kind.shape[0]:
-        return near, jnp.zeros((0, *action.shape), bool)
-    slots = jnp.arange(rules.kind.shape[0]).reshape(-1, *(1,) * action.ndim)
 
-    def jump(carry: tuple) -> tuple:
-        near, due, fired = carry
-        first = jnp.argmax(due, axis=0)
-        now = due & (slots == first)
-        rule = jax.tree.map(lambda x: jnp.max(jnp.where(now, x, 0), axis=0), rules)
-        near = fire(near, rule, action, own)
-        return near, fires(near, rules, action, own) & (slots > first) & due.any(0), fired | now
+    def again(carry: tuple) -> tuple:
+        near, fired, due = carry
+        near, now, due = jump(near, rules, due, action, own)
+        return near, fired | now, due
 
-    due = fires(near, rules, action, own)
-    near, _, fired = jax.lax.while_loop(
-        lambda carry: carry[1].any(), jump, (near, due, jnp.zeros_like(due))
-    )
+    due = fires(near, decode(rules), action, own)
+    start = (near, jnp.zeros_like(due), due)
+    near, fired, _ = jax.lax.while_loop(lambda carry: carry[2].any(), again, start)
     return near, fired
+
+
+def jump(
+    near: Near,
+    rules: UInt8[Array, "*batch rules 4"],
+    due: Bool[Array, "rules *batch"],
+    action: Int[Array, "*batch"],
+    own: Kinds = (),
+) -> tuple[Near, Bool[Array, "rules *batch"], Bool[Array, "rules *batch"]]:
+    """Apply the first rule that is due, if any: what lies near, which it was, which are due now."""
+    num = len(due)
+    slots = jnp.arange(num).reshape(-1, *(1,) * action.ndim)
+    first = num - jnp.max(jnp.where(due, num - slots, 0), axis=0)
+    row = jnp.take_along_axis(rules, first[..., None, None], axis=-2, mode="fill", fill_value=0)
+    near = fire(near, Rule(*jnp.moveaxis(row[..., 0, :], -1, 0)), action, own)
+    return near, slots == first, fires(near, decode(rules), action, own) & (slots > first)
 
 
 def fires(
     near: Near, rule: Rule, action: Int[Array, "*batch"], own: Kinds = ()
 ) -> Bool[Array, "..."]:
     """Whether a rule's (or a goal's) condition holds; works on a stack of rules too."""
-    held = (rule.kind == kinds.HOLD) & (action == PICK_UP) & (near.pocket == rule.a)
-    hits = [held, *agent_hits(near, rule, action), *tile_hits(near, rule, action)]
-    return _any(
-        [*hits, *((rule.kind == kind.code) & kind.holds(near, rule, action) for kind in own)]
-    )
+    seen = _registers(near, action)
+    hits = _beside(seen, rule) | _joined(seen, rule)
+    theirs = [(rule.kind == kind.code) & kind.holds(near, rule, action) for kind in own]
+    return any_of([_held(seen, rule), hits != 0, *theirs])
 
 
 def fire(near: Near, rule: Rule, action: Int[Array, "*batch"], own: Kinds = ()) -> Near:
@@ -163,61 +174,92 @@ def fire(near: Near, rule: Rule, action: Int[Array, "*batch"], own: Kinds = ()) 
         holds = (rule.kind == kind.code) & kind.holds(near, rule, action)
         changed = kind.apply(near, rule)
         near = jax.tree.map(lambda new, old: jnp.where(holds, new, old), changed, near)  # noqa: B023
-    held = (rule.kind == kinds.HOLD) & (action == PICK_UP) & (near.pocket == rule.a)
-    beside, joined = agent_hits(near, rule, action), tile_hits(near, rule, action)
-    ring = [jnp.where(hit, rule.product, cell) for hit, cell in zip(beside, near.ring, strict=True)]
-    beyond = [
-        jnp.where(hit, rule.product, cell) for hit, cell in zip(joined, near.beyond, strict=True)
-    ]
-    used = _any(joined)
-    ring = [
-        jnp.where(used & (near.direction == d), jnp.uint8(FLOOR), cell)
-        for d, cell in enumerate(ring)
-    ]
+    seen = _registers(near, action)
+    joined = _joined(seen, rule)
+    used = jnp.where(joined != 0, 1 << near.direction, 0).astype(jnp.uint8)
+    ring = _write(near.ring, _beside(seen, rule), rule.product)
     return Near(
-        ring=jnp.stack(ring),
-        beyond=jnp.stack(beyond),
-        pocket=jnp.where(held, rule.product, near.pocket),
+        ring=_write(ring, used, jnp.uint8(FLOOR)),
+        beyond=_write(near.beyond, joined, rule.product),
+        pocket=jnp.where(_held(seen, rule), rule.product, near.pocket),
         direction=near.direction,
     )
 
 
-def agent_hits(near: Near, rule: Rule, action: Int[Array, "*batch"]) -> list[Array]:
-    """In which of the four directions an AGENT kind finds a beside the agent."""
-    trigger = jnp.where(action == MOVE, kinds.AGENT_MOVE, 0)
-    trigger = jnp.where(action == PUT_DOWN, kinds.AGENT_PUT, trigger).astype(jnp.uint8)
-    tried = (rule.kind & trigger) != 0
-    return [tried & _looks(rule.kind, d) & (near.ring[d] == rule.a) for d in range(4)]
+class _Registers(NamedTuple):
+    """What conditions are about; rows of one block."""
+
+    ring: UInt8[Array, "4 *batch"]
+    beyond: UInt8[Array, "4 *batch"]
+    front: UInt8[Array, "*batch"]
+    pocket: UInt8[Array, "*batch"]
+    tried: UInt8[Array, "*batch"]  # the forms of rule that this action tries
 
 
-def tile_hits(near: Near, rule: Rule, action: Int[Array, "*batch"]) -> list[Array]:
-    """In which directions from the cell in front a TILE kind finds the other tile.
+def _registers(near: Near, action: Int[Array, "*batch"]) -> _Registers:
+    # In one block because that is computed once; apart they would be again for every slot.
+    tried = jnp.where(action == PICK_UP, kinds.HOLD, 0)
+    tried = jnp.where(action == MOVE, kinds.AGENT_MOVE, tried)
+    tried = jnp.where(action == PUT_DOWN, kinds.AGENT_PUT | kinds.TILE, tried).astype(jnp.uint8)
+    block = jnp.stack([*near.ring, *near.beyond, near.front, near.pocket, tried])
+    return _Registers(block[:4], block[4:8], *block[8:])
+
+
+def _held(seen: _Registers, rule: Rule) -> Bool[Array, "..."]:
+    """Whether a HOLD kind finds a in the pocket."""
+    return (rule.kind == kinds.HOLD) & (seen.tried == kinds.HOLD) & (seen.pocket == rule.a)
+
+
+def _beside(seen: _Registers, rule: Rule) -> UInt8[Array, "..."]:
+    """In which directions, a bit each, an AGENT kind finds a beside the agent."""
+    tried = rule.kind & seen.tried & (kinds.AGENT_MOVE | kinds.AGENT_PUT)
+    return jnp.where(tried != 0, rule.kind & _find(seen.ring, rule.a), 0)
+
+
+def _joined(seen: _Registers, rule: Rule) -> UInt8[Array, "..."]:
+    """In which directions from the cell in front, a bit each, a TILE kind finds the other tile.
 
     "b lies up of a" holds both when a is in front and b above it, and when b is in front and a
     below it.
     """
-    tried = ((rule.kind & kinds.TILE) != 0) & (action == PUT_DOWN)
-    a_here, b_here = tried & (near.front == rule.a), tried & (near.front == rule.b)
-    return [
-        (a_here & _looks(rule.kind, d) & (near.beyond[d] == rule.b))
-        | (b_here & _looks(rule.kind, (d + 2) % 4) & (near.beyond[d] == rule.a))
-        for d in range(4)
-    ]
+    turned = ((rule.kind >> 2) & 3) | (rule.kind << 2)
+    a_here = jnp.where(seen.front == rule.a, rule.kind & _find(seen.beyond, rule.b), 0)
+    b_here = jnp.where(seen.front == rule.b, turned & _find(seen.beyond, rule.a), 0)
+    return jnp.where((rule.kind & seen.tried & kinds.TILE) != 0, a_here | b_here, 0)
 
 
-def _looks(kind: Array, direction: int) -> Array:
-    return (kind & (1 << direction)) != 0
+def decode(rules: UInt8[Array, "*batch rules 4"]) -> Rule:
+    """A stack of rules, `[rules, *batch]`; what a slot does not use is no tile.
+
+    That no tile matches an unused input is not needed for what rules do. It is a computation, and
+    so the compiler does it once before a loop over steps; mere turning it would do in every step.
+    """
+    kind, a, b, product = jnp.moveaxis(rules, (-1, -2), (0, 1))
+    nothing = jnp.uint8(255)
+    used = kind != kinds.NEVER
+    return Rule(
+        kind, jnp.where(used, a, nothing), jnp.where(used, b, nothing), jnp.where(used, product, 0)
+    )
+
+
+def any_of(conditions: Sequence[Array]) -> Array:
+    """Whether any holds: `any` over a leading axis, which as a reduction would be far slower."""
+    return functools.reduce(operator.or_, conditions)
+
+
+def _find(cells: Array, tile: Array) -> UInt8[Array, "..."]:
+    """In which of four directions that tile lies, a bit each."""
+    bits = [jnp.where(cells[d] == tile, jnp.uint8(1 << d), 0) for d in range(4)]
+    return functools.reduce(operator.or_, bits)
+
+
+def _write(cells: Array, where: UInt8[Array, "*batch"], tile: Array) -> Array:
+    """Four cells with that tile in the directions of those bits."""
+    return jnp.stack([jnp.where((where & (1 << d)) != 0, tile, cells[d]) for d in range(4)])
 
 
 def _is(tile: Array, *names: str) -> Array:
-    return _any([tile == _TILE[name] for name in names])
-
-
-def _any(conditions: Sequence[Array]) -> Array:
-    result = conditions[0]
-    for condition in conditions[1:]:
-        result = result | condition
-    return result
+    return any_of([tile == _TILE[name] for name in names])
 
 
 def _pick(cells: Array, direction: Array) -> Array:

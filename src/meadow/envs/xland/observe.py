@@ -2,7 +2,8 @@
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, PyTree, UInt8
+import numpy as np
+from jaxtyping import Array, Int, PyTree, UInt8
 
 from meadow.core.errors import TaskError, UnknownNameError
 from meadow.envs.xland.advance import State, end_to_end
@@ -58,8 +59,26 @@ def observe(
 
 
 def view(board: Board, state: State, size: int) -> UInt8[Array, "*batch size size"]:
-    """The cells ahead of the agent, who stands at the bottom centre and looks up: one gather."""
+    """The cells ahead of the agent, who stands at the bottom centre and looks up: one gather.
+
+    View cell (i, j) is `forward * (size - 1 - i) + right * (j - size // 2)` from the agent; that is
+    computed rather than looked up, for a multiplication costs less than a gather from a table.
+    """
     flat, origin = end_to_end(state.grid)
-    cells = (origin + state.position)[..., None] + jnp.asarray(board.view)[state.direction]
-    seen = flat.at[cells].get(mode="promise_in_bounds")
-    return seen.reshape(*state.position.shape, size, size)
+    # In one block because that is computed once; apart they would be again for every cell.
+    block = jnp.stack([origin + state.position, *_steps(board, state.direction)])
+    here, forward, right = block[..., None, None]
+    ahead, across = np.arange(size - 1, -1, -1)[:, None], np.arange(size) - size // 2
+    cells = here + forward * jnp.asarray(ahead, jnp.int32) + right * jnp.asarray(across, jnp.int32)
+    return flat.at[cells].get(mode="promise_in_bounds")
+
+
+def _steps(board: Board, direction: Int[Array, "*batch"]) -> tuple[Array, Array]:
+    """How far one step forward, and one to the right, leads on the flat board."""
+    sign = jnp.where((direction == 0) | (direction == 3), -1, 1)
+    level = (direction & 1) == 1
+    turned = jnp.where((direction == 1) | (direction == 0), 1, -1)
+    return (
+        jnp.where(level, sign, sign * board.stride),
+        jnp.where(level, turned * board.stride, turned),
+    )
