@@ -2,17 +2,19 @@
 
 from collections.abc import Callable
 from functools import lru_cache, partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from meadow.envs.minigrid.environment import MiniGrid
 from meadow.envs.xland.environment import State, XLand
 from meadow.tasks.grid import GridTask
+from meadow.tasks.level import Level
 from meadow.tasks.raw import to_raw
-from meadow.tasks.tiles import NUM_COLOURS
+from meadow.tasks.tiles import EMPTY, NUM_COLOURS
 
 
 class Place(NamedTuple):
@@ -46,14 +48,27 @@ def join(tiles: np.ndarray) -> np.ndarray:
     return tiles[..., 0] * np.uint8(NUM_COLOURS) + tiles[..., 1]
 
 
-class Ours:
-    """`XLand.step` of a batch of places."""
+def hasty(function: Callable) -> Callable:
+    """`function` compiled hastily, for arguments of one shape: many programs, each run briefly."""
+    hastily = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
+    programs = []
 
-    def __init__(self, environment: XLand):
+    def call(*args: Any) -> Any:
+        if not programs:
+            programs.append(jax.jit(function).lower(*args).compile(compiler_options=hastily))
+        return programs[0](*args)
+
+    return call
+
+
+class Ours:
+    """`step` of a batch of places."""
+
+    def __init__(self, environment: XLand | MiniGrid, compiled: Callable = jax.jit):
         self.environment = environment
         self.cells = environment.board.cells()
         step = partial(environment.step, key=jax.random.key(0))
-        self._step = jax.jit(jax.vmap(step))
+        self._step = compiled(jax.vmap(step))
 
     def at(self, **fields: np.ndarray) -> Place:
         """A place, from its fields."""
@@ -61,7 +76,7 @@ class Ours:
 
     def state(self, place: Place) -> State:
         """Our state of a place."""
-        grid = np.tile(self.environment.ground.base, (len(place.grid), 1))
+        grid = np.full((len(place.grid), self.environment.board.size), EMPTY, np.uint8)
         grid[:, self.cells] = place.grid
         return State(
             grid=jnp.asarray(grid),
@@ -79,7 +94,7 @@ class Ours:
         rest = (np.asarray(x) for x in (state.direction, state.pocket, state.step))
         return Place(grid, position, *rest)
 
-    def step(self, place: Place, task: GridTask, action: np.ndarray) -> Outcome:
+    def step(self, place: Place, task: GridTask | Level, action: np.ndarray) -> Outcome:
         """One step."""
         state, said = self._step(self.state(place), task, action)
         rest = (said.observation["view"], said.reward, said.discount, said.step_type)
@@ -89,20 +104,14 @@ class Ours:
 class Theirs:
     """The peer's `step` of the same places."""
 
-    def __init__(self, environment: XLand):
-        from xminigrid.envs.xland import XLandMiniGrid
+    def __init__(self, peer: Any, params: Any, compiled: Callable = jax.jit):
+        self.peer, self.params = peer, params
+        self._step = compiled(jax.vmap(self._step_one))
 
-        self.peer = XLandMiniGrid()
-        self.params = self.peer.default_params(
-            height=environment.height,
-            width=environment.width,
-            view_size=environment.view_size,
-            max_steps=environment.time_limit,
-            grid_type=environment.layout,
-        )
-        self._step = jax.jit(jax.vmap(self._step_one))
-
-    def _step_one(self, place: Place, goal: jax.Array, rules: jax.Array, action: jax.Array):
+    def _step_one(
+        self, place: Place, goal: jax.Array, rules: jax.Array, ends: jax.Array, action: jax.Array
+    ):
+        from xminigrid.envs.minigrid.memory import Memory, MemoryEnvCarry
         from xminigrid.types import AgentState, EnvCarry, State, StepType, TimeStep
 
         state = State(
@@ -112,7 +121,7 @@ class Theirs:
             agent=AgentState(place.position, place.direction, place.pocket),
             goal_encoding=goal,
             rule_encoding=rules,
-            carry=EnvCarry(),
+            carry=MemoryEnvCarry(*ends) if isinstance(self.peer, Memory) else EnvCarry(),
         )
         before = TimeStep(state, StepType.MID, jnp.float32(0), jnp.float32(1), ())
         after = self.peer.step(self.params, before, action)
@@ -122,14 +131,44 @@ class Theirs:
         )
         return Outcome(place, after.observation, after.reward, after.discount, after.step_type)
 
-    def step(self, place: Place, task: GridTask, action: np.ndarray) -> Outcome:
+    def step(self, place: Place, task: GridTask | Level, action: np.ndarray) -> Outcome:
         """One step."""
         place = place._replace(grid=split(place.grid), pocket=split(place.pocket))
+        ends = np.zeros((len(place.grid), 2, 2), np.int32)
+        if isinstance(task, Level):
+            ends = np.stack([task.goal[:, 3:], task.failure[:, 3:]], 1).astype(np.int32)
+            task = GridTask(
+                task.goal, jnp.zeros((len(ends), 1, 4), jnp.uint8), task.pocket[:, None]
+            )
         goal, rules, _ = to_raw(task)
-        out = self._step(place, goal, rules, action)
+        out = self._step(place, goal, rules, ends, action)
         out = jax.tree.map(np.asarray, out)
         place = out.place._replace(grid=join(out.place.grid), pocket=join(out.place.pocket))
         return out._replace(place=place, view=join(out.view))
+
+
+@pytest.fixture(scope="session")
+def quick() -> Callable[[Callable], Callable]:
+    """Instead of `jax.jit`."""
+    return hasty
+
+
+@pytest.fixture(scope="session")
+def ours() -> Callable[..., Ours]:
+    """Our side of an environment."""
+    return Ours
+
+
+@pytest.fixture(scope="session")
+def theirs() -> Callable[..., Theirs]:
+    """The peer's side, of its environment and parameters."""
+    return Theirs
+
+
+@pytest.fixture(scope="session", name="join")
+def joined() -> Callable[[np.ndarray], np.ndarray]:
+    """The peer's tiles as bytes."""
+    return join
 
 
 @pytest.fixture(scope="session")
@@ -138,7 +177,21 @@ def both() -> Callable[[XLand], tuple[Ours, Theirs]]:
     pytest.importorskip(
         "xminigrid", reason='the peer is not installed: pip install "meadow[peers]"'
     )
-    return lru_cache(lambda environment: (Ours(environment), Theirs(environment)))
+    from xminigrid.envs.xland import XLandMiniGrid
+
+    @lru_cache
+    def made(environment: XLand) -> tuple[Ours, Theirs]:
+        peer = XLandMiniGrid()
+        params = peer.default_params(
+            height=environment.height,
+            width=environment.width,
+            view_size=environment.view_size,
+            max_steps=environment.time_limit,
+            grid_type=environment.layout,
+        )
+        return Ours(environment), Theirs(peer, params)
+
+    return made
 
 
 @pytest.fixture(scope="session")
