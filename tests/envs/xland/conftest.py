@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import equinox as eqx
 import jax.numpy as jnp
+import numpy as np
 import pytest
 from jaxtyping import Array, Key
 
@@ -12,7 +13,8 @@ from meadow.envs.xland.environment import State, XLand
 from meadow.envs.xland.frame import Frame, advance
 from meadow.envs.xland.game import Game
 from meadow.tasks.grid import GridTask, grid_task
-from meadow.tasks.tiles import EMPTY, parse
+from meadow.tasks.level import Level
+from meadow.tasks.tiles import EMPTY, FLOOR, WALL, parse
 
 Place = tuple[int, int]
 
@@ -24,6 +26,19 @@ class Same(AbstractTaskSpace[GridTask]):
 
     def sample(self, *, key: Key[Array, ""]) -> GridTask:
         return self.task
+
+
+class Corridor(AbstractTaskSpace[Level]):
+    """A level: beside the blue ball it becomes a red key, to be held; to stand on lava is bad."""
+
+    def sample(self, *, key: Key[Array, ""]) -> Level:
+        level = np.full((3, 7), WALL, np.uint8)
+        level[1, 1:-1] = FLOOR
+        level[1, 4] = parse("blue ball")
+        rules = [("agent_near", "blue ball", "red key"), ("agent_near", "pink hex", "floor")]
+        task = grid_task(("agent_hold", "red key"), rules)
+        failure = grid_task(("agent_on_position", 1, 1)).goal
+        return Level(level, (1, 2), 1, task.goal, failure, task.rules)
 
 
 @pytest.fixture(scope="session")
@@ -87,3 +102,9 @@ def game(small: XLand, same: Same, place: Callable[..., State]) -> Game:
     state = place({(1, 4): "blue ball"}, agent=(1, 2), direction=1)
     game.moments = [game.moments[0]._replace(state=state)]
     return game
+
+
+@pytest.fixture(scope="session")
+def corridor() -> Corridor:
+    """Two steps from its goal."""
+    return Corridor()

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from jaxtyping import Array, Key
 from PIL import Image
 
 from meadow.core.environment import AbstractEnvironment
@@ -26,42 +25,30 @@ from meadow.envs.xland.draw import map_of, view_of, view_window
 from meadow.envs.xland.environment import XLand
 from meadow.envs.xland.game import WORDS
 from meadow.envs.xland.sprites import occupied, sprites
-from meadow.tasks.grid import grid_task
-from meadow.tasks.level import Level
-from meadow.tasks.tiles import FLOOR, WALL, parse
+from meadow.tasks.tiles import parse
 
 TOKEN = "secret"
 ORIGIN = "http://127.0.0.1:8642"
 GAME = f"ws://127.0.0.1:8642/{TOKEN}/play"
 
 
-class Corridor(AbstractTaskSpace[Level]):
-    """A level: beside the blue ball it becomes a red key, to be held; to stand on lava is bad."""
+@pytest.fixture(scope="module")
+def menu(corridor: AbstractTaskSpace) -> Menu:
+    """A corridor, and what cannot be opened."""
+    environment = MiniGrid(3, 7, view_size=3, max_steps=10)
 
-    def sample(self, *, key: Key[Array, ""]) -> Level:
-        level = np.full((3, 7), WALL, np.uint8)
-        level[1, 1:-1] = FLOOR
-        level[1, 4] = parse("blue ball")
-        rules = [("agent_near", "blue ball", "red key"), ("agent_near", "pink hex", "floor")]
-        task = grid_task(("agent_hold", "red key"), rules)
-        failure = grid_task(("agent_on_position", 1, 1)).goal
-        return Level(level, (1, 2), 1, task.goal, failure, task.rules)
+    def opened(world: str, kind: str | None) -> tuple[AbstractEnvironment, AbstractTaskSpace]:
+        if world == "full":
+            raise TaskError("It is full.")
+        return environment, corridor
 
-
-def opened(world: str, kind: str | None) -> tuple[AbstractEnvironment, AbstractTaskSpace]:
-    """What the menu opens."""
-    if world == "full":
-        raise TaskError("It is full.")
-    return MiniGrid(3, 7, view_size=3, max_steps=10), Corridor()
-
-
-MENU = Menu(("corridor", "full"), ("small",), opened)
+    return Menu(("corridor", "full"), ("small",), opened)
 
 
 @pytest.fixture
-def session() -> Session:
+def session(menu: Menu) -> Session:
     """A tab that has been greeted."""
-    session = Session(MENU, "corridor")
+    session = Session(menu, "corridor")
     list(session.greet())
     return session
 
@@ -75,9 +62,9 @@ def said(session: Session, **message: str | None) -> dict[str, Any]:
 # --- a session -----------------------------------------------------------------------------------
 
 
-def test_a_page_is_greeted_with_the_menu_and_a_game():
-    menu, wait, moment = Session(MENU, "corridor", "small").greet()
-    assert menu == {"menu": {"worlds": MENU.worlds, "kinds": MENU.kinds}}
+def test_a_page_is_greeted_with_the_menu_and_a_game(menu: Menu):
+    first, wait, moment = Session(menu, "corridor", "small").greet()
+    assert first == {"menu": {"worlds": menu.worlds, "kinds": menu.kinds}}
     assert "corridor" in wait["wait"]
     assert (moment["moment"]["world"], moment["moment"]["kind"]) == ("corridor", "small")
 
@@ -208,10 +195,10 @@ def test_a_sheet_holds_every_sprite(name: str):
 
 
 @pytest.fixture
-def client() -> Iterator[Any]:
+def client(menu: Menu) -> Iterator[Any]:
     """Someone who speaks HTTP, knows the address and makes no claim about an origin."""
     testclient = pytest.importorskip("starlette.testclient", reason="needs the extra `web`")
-    served = server.app(MENU, "corridor", token=TOKEN)
+    served = server.app(menu, "corridor", token=TOKEN)
     with testclient.TestClient(served, base_url=ORIGIN) as client:
         yield client
 
@@ -282,19 +269,19 @@ def test_a_taken_port_is_replaced():
         assert second.getsockname()[0] == "127.0.0.1", "only this machine is listened to"
 
 
-def test_what_cannot_be_played_is_said_before_anything_is_served():
+def test_what_cannot_be_played_is_said_before_anything_is_served(menu: Menu):
     with pytest.raises(TaskError, match="full"):
-        server.serve(MENU, "full", port=0)
+        server.serve(menu, "full", port=0)
 
 
-def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch):
+def test_a_missing_package_is_named(menu: Menu, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(sys.modules, "uvicorn", None)
     with pytest.raises(MeadowError, match=r"uvicorn.*pip install meadow\[web\]"):
-        server.serve(MENU, "corridor", port=0)
+        server.serve(menu, "corridor", port=0)
 
 
 def test_ctrl_c_ends_it_though_a_tab_is_open(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+    menu: Menu, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ):
     websockets = pytest.importorskip("websockets", reason="needs the extra `web`")
     from websockets.sync.client import connect
@@ -318,7 +305,7 @@ def test_ctrl_c_ends_it_though_a_tab_is_open(
     threads: list[threading.Thread] = []
     monkeypatch.setattr(webbrowser, "open", in_a_thread)
     monkeypatch.setattr(server, "_has_display", lambda: True)
-    server.serve(MENU, "corridor", port=0)
+    server.serve(menu, "corridor", port=0)
     threads[0].join(timeout=20)
     assert [list(answer) for answer in answers] == [["menu"], ["wait"], ["moment"], ["closed"]]
     told = capsys.readouterr()
