@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 
 from meadow.core.errors import TaskError, UnknownNameError
+from meadow.tasks import published as module
 from meadow.tasks.grid import check_task
-from meadow.tasks.published import CONFIGS, published, raw, regenerate
+from meadow.tasks.published import CONFIGS, drawn, published, raw, regenerate
 from meadow.tasks.raw import to_raw
 
 FIRST_THOUSAND = {
@@ -59,6 +60,34 @@ def test_batches_hold_the_raw_tasks_padded(name):
         for padded, rows in ((ours[1], rules), (ours[2], objects)):
             np.testing.assert_array_equal(padded[: len(rows)], rows)
             assert not padded[len(rows) :].any(), "padding comes last and is 0"
+
+
+@pytest.mark.parametrize(
+    ("name", "num", "different"), [("trivial", 10_001, 4_534), ("medium", 30_001, 29_837)]
+)
+def test_repeats_are_kept_as_they_once_were(name, num, different):
+    old = drawn(name, num, repeats=True)
+    assert len(set(old.numbers.tolist())) == old.numbers.max() + 1 == different
+    assert old.draws == num, "no draw is rejected"
+    goal, rules, _ = drawn(name, different).tasks
+    np.testing.assert_array_equal(old.tasks.goal, goal[old.numbers], "numbers are today's")
+    np.testing.assert_array_equal(old.tasks.rules, rules[old.numbers], "numbers are today's")
+
+
+def test_the_draws_that_were_rejected_are_counted():
+    made = drawn("trivial", 5_000)
+    np.testing.assert_array_equal(made.numbers, np.arange(5_000), "every task is a new one")
+    old = drawn("trivial", made.draws, repeats=True).numbers
+    assert len(set(old.tolist())) == 5_000 and old[-1] == 4_999, "the last draw was the last new"
+
+
+def test_progress_is_reported(monkeypatch):
+    monkeypatch.setattr(module, "CHUNK", 40)
+    said = []
+    made = drawn("small", 100, report=said.append)
+    assert said == [40, 80, 100]
+    for ours, theirs in zip(made.tasks, jax.tree.leaves(regenerate("small", 100)), strict=True):
+        np.testing.assert_array_equal(ours, theirs, "chunks join without a seam")
 
 
 def test_no_task_comes_twice():

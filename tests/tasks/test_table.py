@@ -8,6 +8,7 @@ import pytest
 
 from meadow.core.errors import TaskError
 from meadow.tasks import kinds
+from meadow.tasks import table as table_module
 from meadow.tasks.fingerprint import is_held_out
 from meadow.tasks.grid import GridTask, grid_task
 from meadow.tasks.published import regenerate
@@ -115,6 +116,37 @@ def test_table_splits_at_random(key):
     assert (both != rows[2]).any(), "the order is shuffled"
     with pytest.raises(TaskError, match="Splitting 100 tasks at 0.001 leaves one side empty"):
         TABLE.split(0.001, key=key)
+
+
+def test_table_is_shuffled(key):
+    mixed = TABLE.shuffle(key=key)
+    rows = [np.concatenate([t.tasks.goal, t.tasks.objects], -1) for t in (mixed, TABLE)]
+    assert (rows[0] != rows[1]).any(), "the order is another"
+    assert sorted(map(tuple, rows[0])) == sorted(map(tuple, rows[1])), "the tasks are the same"
+
+
+def test_table_is_filtered(monkeypatch):
+    monkeypatch.setattr(table_module, "FILTERED_AT_ONCE", 30)
+    yes, no = TABLE.filter(lambda task: (task.rules[:, 0] != 0).sum() > 2)
+    few = (np.asarray(TABLE.tasks.rules)[..., 0] != 0).sum(-1) > 2
+    for leaf, kept, others in zip(*map(jax.tree.leaves, (TABLE, yes, no)), strict=True):
+        np.testing.assert_array_equal(kept, leaf[few], "tasks for which it holds, in order")
+        np.testing.assert_array_equal(others, leaf[~few], "and the others")
+
+
+@pytest.mark.parametrize(
+    ("predicate", "message"),
+    [
+        (lambda task: task.goal[0] >= 0, "holds for 100 of 100 tasks, which leaves one side empty"),
+        (lambda task: task.rules[:, 0] != 0, "answers with one truth value, got .*bool"),
+        (lambda task: task.goal[0], "answers with one truth value, got .*uint8"),
+        (lambda task: (task.goal[0] > 0, 1), "answers with one truth value"),
+    ],
+    ids=["all", "many", "number", "pair"],
+)
+def test_predicates_that_cannot_be(predicate, message):
+    with pytest.raises(TaskError, match=message):
+        TABLE.filter(predicate)
 
 
 def test_a_table_needs_a_batch():

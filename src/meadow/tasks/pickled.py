@@ -62,7 +62,7 @@ def arrays(file: io.BufferedIOBase, limit: int = LIMIT) -> dict[str, Any]:
     source = _Source(file, limit)
     try:
         value = _Machine(source).run()
-        if source.read(1):
+        if file.read(1):
             raise TaskError("It goes on after the end of its pickle.")
         if not isinstance(value, dict):
             raise TaskError(f"Expected a pickled dict, got {_kind(value)}.")
@@ -88,7 +88,7 @@ class _Source:
         return self.file.read(size)
 
     def readline(self) -> bytes:
-        line = self.file.readline(MAX_TEXT + 1)
+        line = self.file.readline(min(MAX_TEXT, self.limit - self.spent) + 1)
         if len(line) > MAX_TEXT:
             raise TaskError(f"It has a line of text of more than {MAX_TEXT:,} bytes.")
         self.spend(len(line))
@@ -100,7 +100,7 @@ class _Source:
     def spend(self, size: int) -> None:
         """Before so many bytes are made: a file may announce, or unfold to, any number of them."""
         self.spent += size
-        if self.spent > self.limit + 1:  # one to see that nothing follows
+        if self.spent > self.limit:
             raise TaskError(
                 f"It unfolds to more than {self.limit:,} bytes. If you trust it, raise `limit`."
             )

@@ -73,7 +73,7 @@ class Table(AbstractTaskSpace[Task], Generic[Task]):
         ...     lambda task: (task.rules[:, 0] != 0).sum() < 2
         ... )
         >>> len(few), len(many)
-        (31, 69)
+        (27, 73)
 
         Args:
             predicate: of one task, in JAX: it is traced, and run over thousands at once.
