@@ -37,6 +37,7 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Bool, Int, Key, UInt8, UInt16
 
+from meadow.core.errors import TaskError
 from meadow.core.task import AbstractTaskSpace
 from meadow.tasks import kinds
 from meadow.tasks.fingerprint import canonical
@@ -115,6 +116,10 @@ class Solvable(AbstractTaskSpace[GridTask]):
 
     space: AbstractTaskSpace
     max_draws: int = eqx.field(static=True, default=100)
+
+    def __check_init__(self) -> None:
+        if self.max_draws < 1:
+            raise TaskError(f"`max_draws` must be at least 1, got {self.max_draws}.")
 
     def sample(self, *, key: Key[Array, ""]) -> GridTask:
         def searching(carry: tuple) -> Array:

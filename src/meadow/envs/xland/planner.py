@@ -8,7 +8,8 @@ It knows the task: it is an oracle for tests and a measure for evaluation, not a
 """
 
 import enum
-from typing import NamedTuple, Protocol
+import math
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import equinox as eqx
 import jax
@@ -18,7 +19,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Key, PyTree
 
 from meadow.core.errors import SpecError
-from meadow.core.spec import ActionSpec, Discrete
+from meadow.core.spec import Discrete
 from meadow.core.timestep import TimeStep
 from meadow.envs.xland.advance import State
 
@@ -48,6 +49,7 @@ class Plan(NamedTuple):
     expanded: int
 
 
+@runtime_checkable
 class Plannable(Protocol):
     """An environment that can be planned in: chance plays no part in its steps."""
 
@@ -57,8 +59,8 @@ class Plannable(Protocol):
         ...
 
     @property
-    def action_spec(self) -> ActionSpec:
-        """What an action may be; it must be `Discrete`."""
+    def action_spec(self) -> Discrete:
+        """How many actions there are to try."""
         ...
 
     def step(
@@ -88,9 +90,10 @@ def plan(environment: Plannable, state: State, task: PyTree, *, limit: int = 100
     level = _Level(jax.tree.map(lambda x: np.asarray(x)[None], state), np.zeros((1, 2), np.int32))
     seen, history, expanded = set(_identities(level.states)), [level], 0
     for _ in range(environment.time_limit - int(state.step)):
-        found = []
-        for start in range(0, len(level.origins), CHUNK):
-            some = range(start, min(start + CHUNK, len(level.origins), start + limit - expanded))
+        found, start = [], 0
+        while start < len(level.origins):
+            stop = min(start + CHUNK, len(level.origins), start + limit - expanded)
+            some, start = range(start, stop), stop
             if not some:
                 return Plan(Status.GAVE_UP, np.zeros(0, np.int32), expanded)
             tried, won = _try_all(environment, level, task, some)
@@ -158,7 +161,8 @@ def _unseen(tried: _Level, seen: set[bytes]) -> _Level:
 def _identities(states: State) -> list[bytes]:
     """Every state as bytes, all but how many steps were made."""
     leaves = jax.tree.leaves(eqx.tree_at(lambda s: s.step, states, None))
-    rows = [np.ascontiguousarray(x).reshape(len(x), -1).view(np.uint8) for x in leaves]
+    flat = [x.reshape(len(x), math.prod(x.shape[1:])) for x in leaves]
+    rows = [np.ascontiguousarray(x).view(np.uint8) for x in flat]
     return [row.tobytes() for row in np.concatenate(rows, axis=1)]
 
 
