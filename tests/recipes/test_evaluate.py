@@ -26,7 +26,7 @@ from meadow.recipes.evaluate import (
     table,
 )
 from meadow.recipes.film import telling
-from meadow.recipes.presets import DEBUG, DEMO
+from meadow.recipes.presets import DEMO, SINGLE
 from meadow.tasks.fingerprint import is_held_out
 from meadow.tasks.grid import grid_task
 
@@ -130,7 +130,7 @@ def test_training_tasks_are_drawn_as_training_draws_them():
 
 def test_one_task_is_lived_again_and_again():
     recipe = dataclasses.replace(
-        DEBUG, environment=dataclasses.replace(DEBUG.environment, max_steps=5)
+        SINGLE, environment=dataclasses.replace(SINGLE.environment, max_steps=5)
     )
     agent = Random(recipe.environment.action_spec)
     report = evaluate(recipe, agent, num_tasks=6)

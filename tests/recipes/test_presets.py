@@ -9,7 +9,7 @@ import pytest
 from meadow.core.errors import TaskError, UnknownNameError
 from meadow.envs.xland.environment import XLand
 from meadow.loops.iteration import begin
-from meadow.recipes.presets import DEBUG, META, PAPER, PRESETS, SINGLE, SMALL, TRILLION
+from meadow.recipes.presets import DEBUG, EMPTY, META, PAPER, PRESETS, SINGLE, SMALL, TRILLION
 from meadow.recipes.recipe import Recipe
 from meadow.tasks.trees import Trees
 
@@ -18,6 +18,7 @@ META_TASK = {
     "meta": (META, 1e8, 8192, 4096, 32, 16),
     "paper": (PAPER, 1e10, 16_384, 12_800, 256, 16),
     "trillion": (TRILLION, 1e12, 131_072, 12_800, 256, 32),
+    "debug": (DEBUG, 2e6, 256, 736, 16, 16),
 }
 PUBLISHED = {"meta": META, "paper": PAPER, "trillion": TRILLION, "single": SINGLE}
 
@@ -28,7 +29,7 @@ PUBLISHED = {"meta": META, "paper": PAPER, "trillion": TRILLION, "single": SINGL
     ids=META_TASK,
 )
 def test_many_tasks(recipe, steps, lives, trial, length, minibatches):
-    assert abs(recipe.steps / steps - 1) < 0.01, "whole trials, about so many steps"
+    assert abs(recipe.steps / steps - 1) < 0.04, "whole trials, about so many steps"
     got = (recipe.lives, recipe.trial.steps, recipe.length, recipe.learner.minibatches)
     assert got == (lives, trial, length, minibatches)
     assert recipe.trial.episodes is None and trial % length == 0, "tasks change between updates"
@@ -39,13 +40,12 @@ def test_many_tasks(recipe, steps, lives, trial, length, minibatches):
 
 def test_one_task():
     assert (SINGLE.lives, SINGLE.length, SINGLE.learner.minibatches) == (16_384, 256, 16)
-    assert abs(SINGLE.steps / 1e9 - 1) < 0.01 and abs(DEBUG.steps / 2e6 - 1) < 0.01
-    assert DEBUG.lives == 256 and DEBUG.learner.plan.memory == 32
+    assert (EMPTY.lives, EMPTY.length, EMPTY.learner.plan.memory) == (64, 16, 16)
+    assert abs(SINGLE.steps / 1e9 - 1) < 0.01 and abs(EMPTY.steps / 1e5 - 1) < 0.01
     assert SINGLE.environment.layout == "R4" and SINGLE.environment.height == 13
-    assert DEBUG.environment.layout == "R1" and DEBUG.environment.height == 9
-    for recipe in (SINGLE, DEBUG):
+    assert (SINGLE.tasks.set, SINGLE.tasks.number) == ("trivial", 0)
+    for recipe in (SINGLE, EMPTY):
         assert recipe.trial.episodes == 1 and recipe.held_out == 0, "one task, an episode a trial"
-        assert (recipe.tasks.set, recipe.tasks.number) == ("trivial", 0)
 
 
 @pytest.mark.parametrize("recipe", PUBLISHED.values(), ids=PUBLISHED)
@@ -82,9 +82,9 @@ def test_a_recipe_goes_elsewhere():
 
 
 def test_where_nothing_is_held_out_nothing_can_be_asked_for():
-    assert DEBUG.space(held_out=False) is DEBUG.tasks
+    assert EMPTY.space(held_out=False) is EMPTY.tasks
     with pytest.raises(TaskError, match="holds no tasks out"):
-        DEBUG.space(held_out=True)
+        EMPTY.space(held_out=True)
 
 
 def test_every_preset_says_what_it_is():

@@ -1,12 +1,12 @@
-"""Presets: recipes by name. `meta`, `paper`, `trillion`, `single`, `debug` and `empty` are
-XLand-MiniGrid's own configurations, number for number.
+"""Presets: recipes by name. All but `demo` and `small` are XLand-MiniGrid's own configurations,
+number for number.
 
 Where we differ from them, on purpose and in all of them:
 
 - Tasks are drawn without end from the distribution of the published set, not from a file of a
   million, and a tenth of them is held out: theirs are judged on what they trained on.
-- A time limit cuts an episode and does not end it. In `single`, `debug` and `empty` the value of
-  the true last observation stands in for what would have followed; theirs counts as 0. There the
+- A time limit cuts an episode and does not end it. In `single` and `empty` the value of the
+  true last observation stands in for what would have followed; theirs counts as 0. There the
   memory is also cleared at the end of an episode, which is the end of its trial; theirs runs on.
 - The network is told whether an episode begins, and at the start of a trial there is no action
   before; theirs is told that it was action 0.
@@ -18,10 +18,12 @@ References: Nikulin et al., XLand-MiniGrid, 2023.
 import dataclasses
 
 from meadow.agents.ppo import PPO
+from meadow.envs.minigrid.environment import MiniGrid
 from meadow.envs.xland.environment import XLand
 from meadow.nn.actor_critic import Plan
 from meadow.recipes.recipe import Recipe
 from meadow.rollout.life import Trial
+from meadow.tasks.minigrid.empty import Empty
 from meadow.tasks.only import Numbered
 from meadow.tasks.tiles import NUM_TILES
 from meadow.tasks.trees import Trees
@@ -90,6 +92,18 @@ TRILLION = dataclasses.replace(
     PAPER, learner=PPO(minibatches=32), lives=131_072, iterations=596 * 50
 )
 
+DEBUG = Recipe(
+    environment=XLand("R1", 9, 9, observe=("direction",)),
+    tasks=Trees.published("trivial"),
+    learner=PPO(Plan(memory=32, heads=16)),
+    trial=Trial(steps=736),
+    lives=256,
+    length=16,
+    iterations=11 * 46,  # a trial is 46 iterations
+    episodes=3,
+    chunk=23,
+)
+
 # --- one task -------------------------------------------------------------------------------------
 
 # Sixteen tiles, so that the same recipes serve in MiniGrid's worlds.
@@ -105,14 +119,15 @@ SINGLE = Recipe(
     episodes=1,
     chunk=2,
 )
-DEBUG = dataclasses.replace(
+EMPTY = dataclasses.replace(
     SINGLE,
-    environment=XLand("R1", 9, 9, observe=("direction",)),
-    learner=PPO(Plan(memory=32, heads=32, tiles=NUM_TILES)),
-    lives=256,
+    environment=MiniGrid(6, 6, observe=("direction",)),
+    tasks=Empty(6, 6),
+    learner=PPO(Plan(memory=16, heads=16, tiles=NUM_TILES)),
+    lives=64,
     length=16,
-    iterations=488,
-    chunk=20,
+    iterations=97,
+    chunk=8,
 )
 
 PRESETS: dict[str, tuple[str, Recipe]] = {
@@ -125,5 +140,6 @@ PRESETS: dict[str, tuple[str, Recipe]] = {
     ),
     "trillion": ("Its longest: a trillion steps, made for eight GPUs.", TRILLION),
     "single": ("Its paper's run on one task: a billion steps in four rooms.", SINGLE),
-    "debug": ("One task in one room with a small network: a minute on a laptop.", DEBUG),
+    "debug": ("Trivial tasks, a small network: whether all works, in a minute or two.", DEBUG),
+    "empty": ("The same of one task: an empty room of MiniGrid, 100 thousand steps.", EMPTY),
 }
