@@ -4,6 +4,7 @@ import dataclasses
 import inspect
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from meadow.recipes.train import recipe_of
 from meadow.rollout.life import Trial
 from meadow.runs import checkpoint
 from meadow.runs.folder import Run
+from meadow.tasks.benchmark import BENCHMARKS
 
 TINY = dataclasses.replace(
     DEMO,
@@ -46,6 +48,7 @@ OPTIONS = {
     "chunk": 2,
 }
 NUM_TASKS = 8
+UNNAMED = ("world", "name")  # help shows these by what they may be
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -94,7 +97,7 @@ def test_every_command_says_what_it_does_and_takes(capsys, name):
     assert line in text, "the first line of its docstring"
     for argument in inspect.signature(command).parameters:
         shown = argument.replace("_", "-")
-        assert shown in text or shown.upper() in text or argument == "world", f"{argument} is bare"
+        assert shown in text or shown.upper() in text or argument in UNNAMED, argument
     assert f"meadow {name}" in text, "how to call it"
 
 
@@ -119,7 +122,13 @@ def test_a_recipe_lists_all_its_fields(capsys):
         (["trian"], "no command called 'trian'. Did you mean 'train'"),
         (["train", "demmo"], "no recipe called 'demmo'. Did you mean 'demo'"),
         (["train", "demo", "--environment.layout", "R3"], "no layout called 'R3'. Did you mean"),
-        (["tasks", "smal"], "no recipe or kind of task called 'smal'. Did you mean 'small'"),
+        (
+            ["tasks", "show", "smal"],
+            "no recipe or kind of task called 'smal'. Did you mean 'small'",
+        ),
+        (["tasks", "demo"], "no thing to do with tasks called 'demo'. Known: make, show, stats"),
+        (["tasks", "stats", "medium-1n"], "Did you mean 'medium-1m'"),
+        (["tasks", "make", "small"], "no benchmark called 'small'. Did you mean 'small-1m'"),
         (["play", "XLand-MiniGrid-R4-13x12"], "Did you mean 'XLand-MiniGrid-R4-13x13'"),
         (["play", "demo", "--published", "hihg"], "Did you mean 'high'"),
     ],
@@ -171,13 +180,29 @@ def test_a_foreign_checkpoint_is_refused(capsys, run, tmp_path):
 
 
 def test_tasks_are_printed_as_trees(capsys):
-    cli.main(["tasks", "demo", "--num", "2", "--seed", "1"])
+    cli.main(["tasks", "show", "demo", "--num", "2", "--seed", "1"])
     text = capsys.readouterr().out
     assert text.count("Goal: ") == 2 and "Task 1" in text, text
-    cli.main(["tasks", "demo", "--num", "2", "--seed", "1"])
+    cli.main(["tasks", "show", "demo", "--num", "2", "--seed", "1"])
     assert capsys.readouterr().out == text, "the seed decides"
-    cli.main(["tasks", "small", "--num", "1"])
+    cli.main(["tasks", "show", "small", "--num", "1"])
     assert "Goal: " in capsys.readouterr().out
+
+
+def test_a_published_set_is_made_counted_and_shown(capsys, tmp_path, monkeypatch):
+    monkeypatch.setenv("MEADOW_CACHE", str(tmp_path))
+    cli.main(["tasks", "make", "trivial-21k"])
+    made = json.loads(capsys.readouterr().out)
+    assert made["tasks"] == 21_000 and Path(made["path"]).is_file() and made["seconds"] > 0
+    assert made["sha256"] == BENCHMARKS["trivial-21k"].content
+    cli.main(["tasks", "stats", "trivial-21k"])
+    said = capsys.readouterr()
+    assert "draws rejected" in said.err and json.loads(said.out)["rejected"] == 163_373
+    cli.main(["tasks", "show", "trivial-21k", "--first", "7", "--num", "2"])
+    text = capsys.readouterr().out
+    assert "Task 7\n" in text and "Task 8\n" in text and text.count("Goal: ") == 2, text
+    assert "are endless" in fails(capsys, "tasks", "show", "demo", "--first", "7")
+    assert "asked for 30000" in fails(capsys, "tasks", "show", "trivial-21k", "--first", "30000")
 
 
 def test_training_leaves_a_whole_run(run):

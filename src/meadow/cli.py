@@ -1,7 +1,6 @@
 """meadow: the command line. `meadow --help` lists the commands; each has help of its own."""
 
 import json
-import os
 import sys
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -16,13 +15,15 @@ from rich.markup import escape
 from meadow.core.errors import MeadowError, UnknownNameError
 from meadow.recipes import evaluate as evaluation
 from meadow.recipes import film as filming
-from meadow.recipes import ids
+from meadow.recipes import ids, sets
 from meadow.recipes.demo import demo as run_demo
 from meadow.recipes.presets import DEMO, PRESETS
 from meadow.recipes.recipe import Recipe
 from meadow.recipes.train import SAVE_EVERY, load, recipe_of
 from meadow.recipes.train import train as run_train
 from meadow.runs.folder import Run
+from meadow.tasks.benchmark_file import cache_folder
+from meadow.tasks.statistics import shown
 
 if TYPE_CHECKING:
     Preset = Recipe
@@ -172,20 +173,39 @@ def render(
     print(filming.film(recipe.environment, agent, batch, 0, num, path, key=key_film))
 
 
-def tasks(world: Positional[str] = "demo", num: int = 3, seed: int = 0) -> None:
-    """Print tasks as trees: the goal, the rules that make its parts, the distractors.
+def tasks(
+    what: Positional[Literal["show", "stats", "make"]],
+    name: Positional[str] = "demo",
+    num: int = 3,
+    first: int | None = None,
+    seed: int = 0,
+    again: bool = False,
+) -> None:
+    """Print tasks as trees, count what a published set is made of, or make the set.
+
+    For example: meadow tasks show medium, meadow tasks stats small-1m, meadow tasks make high-3m
 
     Args:
-        world: a recipe (demo, small, paper) or a published kind (trivial, small-published, ...).
-        num: how many.
+        what: `show` some tasks: the goal, the rules that make its parts, the distractors; print
+            the `stats` of a published set; `make` it, where it is not in the cache yet. The last
+            two end with one line of JSON.
+        name: a recipe (demo, small, paper) or a published kind (trivial, medium, high) to show; a
+            published set (small-1m, medium-1m-v2, ...) or a file of one, for stats too.
+        num: how many to show.
+        first: show a set's tasks from this number on; drawn at random when not given.
         seed: of the draw.
+        again: make the set although it is there.
     """
-    from meadow.tasks.show import tree
-
-    space = ids.space(world)
-    draw = jax.jit(lambda key: space.sample(key=key))
-    for i, key in enumerate(jr.split(jr.key(seed), num)):
-        print(f"Task {i}\n{tree(draw(key))}\n")
+    if what == "make":
+        path, figures = sets.make(name, again=again)
+        print(json.dumps({"name": name, **figures, "path": str(path)}))
+    elif what == "stats":
+        figures = sets.stats(name)
+        _console().print(shown(name, figures))
+        print(json.dumps({"name": name, **figures}))
+    else:
+        for number, text in sets.trees(name, num, first, seed):
+            print(f"Task {number}\n{text}\n")
 
 
 COMMANDS = {
@@ -206,6 +226,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         _check_name(argv[:1], "command", COMMANDS)
         if argv[:1] == ["train"]:
             _check_name(argv[1:2], "recipe", PRESETS)
+        if argv[:1] == ["tasks"]:
+            _check_name(argv[1:2], "thing to do with tasks", ("show", "stats", "make"))
         _obey(argv)
     except MeadowError as error:
         _console().print(f"[bold red]meadow:[/] {escape(str(error))}")
@@ -237,8 +259,7 @@ def _check_name(given: Sequence[str], kind: str, known: Collection[str]) -> None
 
 def _cache_compiled_programs() -> None:
     """Keep compiled programs between calls, so that the second start is quick."""
-    folder = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "meadow" / "jax"
-    jax.config.update("jax_compilation_cache_dir", str(folder))
+    jax.config.update("jax_compilation_cache_dir", str(cache_folder() / "jax"))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 1.0)
 
 
