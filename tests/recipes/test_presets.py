@@ -9,7 +9,7 @@ import pytest
 from meadow.core.errors import TaskError, UnknownNameError
 from meadow.envs.xland.environment import XLand
 from meadow.loops.iteration import begin
-from meadow.recipes.presets import DEBUG, EMPTY, META, PAPER, PRESETS, SINGLE, SMALL, TRILLION
+from meadow.recipes.presets import DEBUG, EMPTY, META, PAPER, PRESETS, RGB, SINGLE, SMALL, TRILLION
 from meadow.recipes.recipe import Recipe
 from meadow.tasks.trees import Trees
 
@@ -18,6 +18,7 @@ META_TASK = {
     "meta": (META, 1e8, 8192, 4096, 32, 16),
     "paper": (PAPER, 1e10, 16_384, 12_800, 256, 16),
     "trillion": (TRILLION, 1e12, 131_072, 12_800, 256, 32),
+    "rgb": (RGB, 5e8, 1024, 12_800, 128, 32),
     "debug": (DEBUG, 2e6, 256, 736, 16, 16),
 }
 PUBLISHED = {"meta": META, "paper": PAPER, "trillion": TRILLION, "single": SINGLE}

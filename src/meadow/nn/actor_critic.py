@@ -11,6 +11,7 @@ from meadow.core.spec import ActionSpec, Discrete
 from meadow.nn.dense import Dense
 from meadow.nn.encoder import TILES, AbstractEncoder, Bytes, Convolutional, Facts, Numbers
 from meadow.nn.gru import GRU
+from meadow.nn.picture import Picture
 
 PRECISIONS = ("float32", "bfloat16")
 # What the bytes of a goal and of a rule are: a kind, tiles, a place (`meadow.tasks.grid`).
@@ -46,7 +47,8 @@ class Plan(eqx.Module):
     """The sizes of an `ActorCritic`; `build` makes one for what an environment shows.
 
     Attributes:
-        channels: of the 2x2 convolutions over a view; none for one dense layer.
+        channels: of the 2x2 convolutions over a view of bytes; none for one dense layer. A
+            picture has layers of its own (`meadow.nn.picture`).
         embedding: width of a cell's embedding before the convolutions.
         features: width of the dense layer over bytes (a view when there are no convolutions), or
             over plain numbers where there is no view.
@@ -91,7 +93,7 @@ class Plan(eqx.Module):
         named = observation if isinstance(observation, dict) else {"observation": observation}
         named = {name: x for name, x in named.items() if x.size}
         keys = iter(jr.split(key, len(named) + 6))
-        beside = any(x.ndim == 2 for x in named.values())
+        beside = any(x.ndim > 1 for x in named.values())
         encoders = {
             name: self._encoder(name, x, beside, next(keys)) for name, x in sorted(named.items())
         }
@@ -113,6 +115,8 @@ class Plan(eqx.Module):
 
     def _encoder(self, name: str, x: Array, beside: bool, key: Key[Array, ""]) -> AbstractEncoder:
         if x.dtype == jnp.uint8:
+            if x.ndim == 3 and x.shape[-1] == 3:
+                return Picture(*x.shape[:2], key=key)
             if name == "view" and self.channels:
                 if min(x.shape) <= len(self.channels):
                     raise SpecError(

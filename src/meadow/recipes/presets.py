@@ -11,6 +11,7 @@ Where we differ from them, on purpose and in all of them:
 - The network is told whether an episode begins, and at the start of a trial there is no action
   before; theirs is told that it was action 0.
 - The learning rate falls with every minibatch, theirs with every update.
+- `rgb` scales pixels to [0, 1].
 
 References: Nikulin et al., XLand-MiniGrid, 2023.
 """
@@ -20,6 +21,7 @@ import dataclasses
 from meadow.agents.ppo import PPO
 from meadow.envs.minigrid.environment import MiniGrid
 from meadow.envs.xland.environment import XLand
+from meadow.envs.xland.pixels import Pixels
 from meadow.nn.actor_critic import Plan
 from meadow.recipes.recipe import Recipe
 from meadow.rollout.life import Trial
@@ -92,6 +94,14 @@ TRILLION = dataclasses.replace(
     PAPER, learner=PPO(minibatches=32), lives=131_072, iterations=596 * 50
 )
 
+RGB = dataclasses.replace(
+    PAPER,
+    environment=Pixels(XLand("R1", 13, 13, observe=("direction",)), tile=32),
+    learner=PPO(learning_rate=1e-4, minibatches=32),
+    lives=1024,
+    length=128,
+    iterations=38 * 100,
+)
 DEBUG = Recipe(
     environment=XLand("R1", 9, 9, observe=("direction",)),
     tasks=Trees.published("trivial"),
@@ -140,6 +150,7 @@ PRESETS: dict[str, tuple[str, Recipe]] = {
     ),
     "trillion": ("Its longest: a trillion steps, made for eight GPUs.", TRILLION),
     "single": ("Its paper's run on one task: a billion steps in four rooms.", SINGLE),
+    "rgb": ("Its run from pictures: 500 million steps of hard tasks in one room.", RGB),
     "debug": ("Trivial tasks, a small network: whether all works, in a minute or two.", DEBUG),
     "empty": ("The same of one task: an empty room of MiniGrid, 100 thousand steps.", EMPTY),
 }
