@@ -1,24 +1,30 @@
 """All 44 published ids: the same key begins alike, bit for bit, and the same actions do the same.
 
+Ports draw like the peer always, except where its levels are faulty; of what XLand draws from a
+stream of its own, 10,000 resets must look like 10,000 of the peer's.
+
 What is compiled for an id is compiled twice, by us and by the peer, so of ids that differ in size
 alone one is tried every time and the others in the slow suite.
 """
 
+from collections import Counter
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+import equinox as eqx
 import jax
+import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 import pytest
 
 from meadow.envs.minigrid.environment import MiniGrid
 from meadow.envs.published import ids, make
-from meadow.tasks.grid import GridTask
+from meadow.tasks.grid import GridTask, grid_task
 from meadow.tasks.published import regenerate
 from meadow.tasks.raw import from_raw, to_raw
-from meadow.tasks.tiles import NUM_COLOURS, PICKABLE, TILES
+from meadow.tasks.tiles import NUM_COLOURS, PICKABLE, TILES, parse
 
 xminigrid = pytest.importorskip(
     "xminigrid", reason='the peer is not installed: pip install "meadow[peers]"'
@@ -26,6 +32,10 @@ xminigrid = pytest.importorskip(
 pytestmark = pytest.mark.parity
 
 BATCH, STEPS = 512, 40
+TEN_THOUSAND = 20  # batches
+FAULTY = {"MiniGrid-BlockedUnlockPickUp", "MiniGrid-LockedRoom"}
+PORTS = [id for id in xminigrid.registered_environments() if id.startswith("MiniGrid-")]
+OBJECTS = ("red ball", "blue key", "green star")
 BEGUN = {  # one of each family; the others are slow
     "MiniGrid-Empty-5x5", "MiniGrid-EmptyRandom-5x5", "MiniGrid-FourRooms", "MiniGrid-DoorKey-5x5",
     "MiniGrid-Unlock", "MiniGrid-UnlockPickUp", "MiniGrid-BlockedUnlockPickUp",
@@ -36,11 +46,12 @@ BEGUN = {  # one of each family; the others are slow
 LIVED = {"MiniGrid-Unlock", "MiniGrid-MemoryS8"}  # one step with the peer's rules and one without
 
 
-def every(tried: set[str]) -> list:
-    """All ids, slow but for those `tried` every time."""
+def every(tried: set[str], of: str = "") -> list:
+    """All ids that begin so, slow but for those `tried` every time."""
     return [
         id if id in tried else pytest.param(id, marks=pytest.mark.slow)
         for id in xminigrid.registered_environments()
+        if id.startswith(of)
     ]
 
 
@@ -56,37 +67,41 @@ class Begun(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def begin_ours(quick, ours) -> Callable[[str], tuple[Begun, Any, Any]]:
-    """Resets of an id with compatibility on; also tasks and states."""
+def begin_ours(quick, ours) -> Callable[..., tuple[Begun, Any, Any]]:
+    """Resets of an id, also tasks and states; of XLand with the tasks given."""
 
-    @lru_cache(maxsize=2)
-    def begun(id: str) -> tuple[Begun, Any, Any]:
-        environment, space = make(id, compatibility=True)
+    @lru_cache
+    def program(id: str, compatibility: bool) -> tuple[Any, Callable]:
+        environment, space = make(id, compatibility=compatibility)
         levels = isinstance(environment, MiniGrid)
 
         def one(task: GridTask, key: jax.Array) -> tuple:
             task = space.sample(key=key) if levels else task
             return task, *environment.reset(task, key=key)
 
-        task, state, said = quick(jax.vmap(one))(tasks(), keys())
+        return environment, quick(jax.vmap(one))
+
+    def begun(
+        id: str, tasks: GridTask, keys: jax.Array, compatibility: bool = True
+    ) -> tuple[Begun, Any, Any]:
+        environment, reset = program(id, compatibility)
+        task, state, said = reset(tasks, keys)
         grid, position, direction, *_ = ours(environment).place(state)
-        ends = np.zeros((BATCH, 2, 2))
+        view, goal, ends = said.observation["view"], task.goal, np.zeros((BATCH, 2, 2))
         if "Memory" in id:
-            ends = np.stack([task.goal[:, 3:], task.failure[:, 3:]], 1)
-            task_goal = np.zeros((BATCH, 5))
-        else:
-            task_goal = np.asarray(task.goal)
-        view = np.asarray(said.observation["view"])
-        return Begun(grid, position, direction, view, task_goal, ends), task, state
+            ends, goal = np.stack([goal[:, 3:], task.failure[:, 3:]], 1), np.zeros((BATCH, 5))
+        rest = map(np.asarray, (view, goal, ends))
+        return Begun(grid, position, direction, *rest), task, state
 
     return begun
 
 
 @pytest.fixture(scope="module")
-def begin_theirs(quick, join) -> Callable[[str], Begun]:
+def begin_theirs(quick, join) -> Callable[[str, GridTask, jax.Array], Begun]:
     """The peer's resets of an id."""
 
-    def begun(id: str) -> Begun:
+    @lru_cache
+    def program(id: str) -> Callable:
         peer, params = xminigrid.make(id)
 
         def one(ruleset: tuple, key: jax.Array) -> Any:
@@ -94,7 +109,10 @@ def begin_theirs(quick, join) -> Callable[[str], Begun]:
                 return peer.reset(params, key)
             return peer.reset(params.replace(ruleset=xminigrid.types.RuleSet(*ruleset)), key)
 
-        said = quick(jax.vmap(one))(to_raw(tasks()), keys())
+        return quick(jax.vmap(one))
+
+    def begun(id: str, tasks: GridTask, keys: jax.Array) -> Begun:
+        said = program(id)(to_raw(tasks), keys)
         state, agent = said.state, said.state.agent
         nothing = np.zeros((BATCH, 1, 7), int), np.zeros((BATCH, 1, 2), int)
         goal = np.asarray(from_raw(state.goal_encoding, *nothing).goal)
@@ -134,7 +152,7 @@ def test_sizes_and_limits_are_the_published_ones(id):
 
 @pytest.mark.parametrize("id", every(BEGUN))
 def test_the_same_key_begins_alike(begin_ours, begin_theirs, id):
-    (ours, *_), theirs = begin_ours(id), begin_theirs(id)
+    (ours, *_), theirs = (begin(id, tasks(), keys()) for begin in (begin_ours, begin_theirs))
     for field in Begun._fields:
         mine, other = getattr(ours, field), getattr(theirs, field)
         differ = [i for i in range(BATCH) if not np.array_equal(mine[i], other[i])]
@@ -144,10 +162,69 @@ def test_the_same_key_begins_alike(begin_ours, begin_theirs, id):
         )
 
 
+@pytest.mark.parametrize("id", PORTS)
+def test_ports_draw_as_published_but_for_faults(id):
+    same = make(id)[1] == make(id, compatibility=True)[1]
+    assert same == (id not in FAULTY), "only a fault makes our levels others than the peer's"
+
+
+@pytest.mark.parametrize("id", every(BEGUN, "XLand-"))
+def test_resets_are_as_likely_as_the_peers(begin_ours, begin_theirs, id):
+    task = grid_task(("empty",), objects=OBJECTS, num_objects=tasks().objects.shape[1])
+    task = eqx.tree_at(lambda t: t.rules, task, tasks().rules[0])
+    alike = jax.tree.map(lambda x: jnp.broadcast_to(x, (BATCH, *x.shape)), task)
+    found = []
+    for side in (0, 1):
+        counts = Counter()
+        for key in jr.split(jr.key(side), TEN_THOUSAND):
+            luck = jr.split(key, BATCH)
+            begun = begin_theirs(id, alike, luck) if side else begin_ours(id, alike, luck, False)[0]
+            counts.update(features(begun))
+        found.append(counts)
+    names = {name for name, _ in found[0] | found[1]}
+    for name in names:
+        ours, theirs = ({what: n for (of, what), n in c.items() if of == name} for c in found)
+        assert likely(ours, theirs), f"{name} of {id} is not distributed like the peer's"
+
+
+def features(begun: Begun) -> Counter:
+    """How often the agent, its direction, every object and every door are where."""
+    width = begun.grid.shape[2]
+    flat = begun.grid.reshape(BATCH, -1)
+    counts = Counter(("agent", int(y * width + x)) for y, x in begun.position)
+    counts.update(("direction", int(d)) for d in begun.direction)
+    for name in OBJECTS:
+        counts.update((name, int(cell)) for cell in np.argwhere(flat == parse(name))[:, 1])
+    doors = np.argwhere(flat // NUM_COLOURS == TILES.index("closed door"))
+    counts.update(("doors", int(cell)) for _, cell in doors)
+    counts.update(("colours", int(flat[tuple(door)])) for door in doors)
+    return counts
+
+
+def likely(one: dict, other: dict) -> bool:
+    """Chi-square of two samples; where both are drawn alike False comes once in 10,000 times."""
+    a, b = np.array([(one.get(k, 0), other.get(k, 0)) for k in one | other]).T
+    assert a.sum() == b.sum(), "there must be as many of both"
+    free = max(len(a) - 1, 1)
+    bound = free * (1 - 2 / (9 * free) + 3.72 * np.sqrt(2 / (9 * free))) ** 3
+    return bool(((a - b) ** 2 / (a + b)).sum() < bound)
+
+
+def test_what_is_likely_can_tell():
+    rng = np.random.default_rng(0)
+    uniform, also, without, leaning = (
+        Counter(np.minimum(rng.integers(0, top, 10_000), rest).tolist())
+        for top, rest in ((121, 120), (121, 120), (120, 120), (121, 119))
+    )
+    assert likely(uniform, also), "two samples of one distribution are alike"
+    assert not likely(uniform, without), "a cell that is never drawn is noticed"
+    assert not likely(uniform, leaning), "a cell that is drawn for another is noticed"
+
+
 @pytest.mark.parametrize("id", every(LIVED))
 def test_the_same_actions_do_the_same(begin_ours, ours, theirs, quick, assert_same, id):
     """Now and then the agent is put elsewhere with something in its pocket, so that it gets on."""
-    _, task, state = begin_ours(id)
+    _, task, state = begin_ours(id, tasks(), keys())
     environment = make(id)[0]
     mine, other = ours(environment, quick), theirs(*xminigrid.make(id), quick)
     place = mine.place(state)._replace(
