@@ -85,14 +85,14 @@ def life_of(clock, diary) -> Callable[[np.ndarray], Life]:
 @pytest.fixture(scope="module")
 def revived(clock) -> Callable[..., Life]:
     """`revive`, compiled once for each shape."""
-    return jax.jit(lambda life, tasks: revive(clock, life, tasks, key=KEY))
+    return jax.jit(lambda life, tasks: revive(clock, life, tasks, keys=life.keys(KEY)))
 
 
 @pytest.fixture(scope="module")
 def expect(clock, life_of, revived) -> Callable[..., None]:
     """Revive lives of such fates and compare each with what should have become of it."""
     reset = jax.jit(
-        jax.vmap(lambda task, number: clock.reset(task, key=jr.fold_in(KEY, 3 * number)))
+        jax.vmap(lambda task, number: clock.reset(task, key=jr.fold_in(KEY, number)))
     )  # fmt: skip
 
     def check(fates: np.ndarray, *, offered: bool) -> None:

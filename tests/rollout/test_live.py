@@ -193,7 +193,8 @@ def test_without_tasks_a_life_stops_where_its_trial_ends(clock, diary):
         life, moment = living.live(diary, life, None, key=key)
         return life, moment.timestep.begins_trial()
 
-    life = revive(clock, unborn(clock, diary, tasks), tasks, key=jr.key(0))
+    life = unborn(clock, diary, tasks)
+    life = revive(clock, life, tasks, keys=life.keys(jr.key(0)))
     for i, key in enumerate(jr.split(jr.key(1), 30)):
         life, begins = live(life, key)
         expected = i + 1 >= 2 * np.asarray(tasks)

@@ -77,7 +77,7 @@ def opening(
 ) -> Life:
     """Everyone at the first step of a trial, at time 0 of `lived` with the same key."""
     life = unborn(environment, agent, tasks)
-    return revive(environment, life, tasks, key=jr.fold_in(key, 0))
+    return revive(environment, life, tasks, keys=life.keys(jr.fold_in(key, 0)))
 
 
 class Forgetful(AbstractAgent):

@@ -5,7 +5,7 @@ it are reset here, and only here. Few lives finish at any one step, so only thos
 are gathered, a few at a time, and nobody else is touched.
 """
 
-from typing import NamedTuple, cast
+from typing import cast
 
 import equinox as eqx
 import jax
@@ -19,8 +19,7 @@ from meadow.core.errors import SpecError
 from meadow.core.timestep import StepType, TimeStep
 from meadow.rollout.few import first_few
 
-BEGIN, ACT, STEP = range(3)  # what a life needs luck for
-_PURPOSES = 3
+BEGIN, ACT, STEP = range(3)  # what a life needs luck for in one step
 _FEW = 8  # lives begun at a time, at least
 
 
@@ -73,9 +72,15 @@ class Life(eqx.Module):
     over: Bool[Array, "batch"]
     number: Int[Array, "batch"]
 
-    def keys(self, key: Key[Array, ""], purpose: int = BEGIN) -> Key[Array, "batch"]:
-        """One key for each life, of those that one step's `key` has for this purpose."""
-        return jax.vmap(jr.fold_in, (None, 0))(key, self.number * _PURPOSES + purpose)
+    def keys(self, key: Key[Array, ""]) -> Key[Array, "batch"]:
+        """One key for each life."""
+        return jax.vmap(jr.fold_in, (None, 0))(key, self.number)
+
+
+def apart(keys: Key[Array, "*batch"], purpose: int) -> Key[Array, "*batch"]:
+    """Other keys for another purpose, without hashing again: as far apart as two seeds are."""
+    data = jr.key_data(keys)
+    return jr.wrap_key_data(data.at[..., 0].set(data[..., 0] ^ purpose), impl=jr.key_impl(keys))
 
 
 def unborn(environment: AbstractEnvironment, agent: AbstractAgent, tasks: PyTree) -> Life:
@@ -105,68 +110,54 @@ def unborn(environment: AbstractEnvironment, agent: AbstractAgent, tasks: PyTree
     )
 
 
-class _Beginning(NamedTuple):
-    """What the beginning of an episode changes of a life."""
-
-    task: PyTree | None
-    state: PyTree
-    timestep: TimeStep
-    steps: Int[Array, "some"]
-    over: Bool[Array, "some"]
-
-
 def revive(
-    environment: AbstractEnvironment, life: Life, tasks: PyTree | None, *, key: Key[Array, ""]
+    environment: AbstractEnvironment, life: Life, tasks: PyTree | None, *, keys: Key[Array, "batch"]
 ) -> Life:
     """Begin the next episode wherever one has ended; touch nobody else.
 
     Args:
         tasks: the next task for each life, `[batch, ...]`, taken where the trial is over. None
             leaves those lives as they are.
+        keys: one for each life, as `Life.keys` makes them.
     """
-    num = life.over.shape[0]
-    waiting = life.timestep.last()
-    if tasks is None:
-        waiting = waiting & ~life.over
-    # Only what a beginning changes goes round the loop; a task only where there are new ones.
-    task = None if tasks is None else life.task
-    changing = _Beginning(task, life.state, life.timestep, life.steps, life.over)
-
+    num, before = life.over.shape[0], life.timestep
+    begins = before.last() if tasks is not None else before.last() & ~life.over
     few = max(min(num, _FEW), num // 128)
 
-    def begin(carry: tuple[_Beginning, Array]) -> tuple[_Beginning, Array]:
+    def begin(carry: tuple[PyTree, Array]) -> tuple[PyTree, Array]:
         begun, waiting = carry
         who = first_few(waiting, few)
-        some, offered = jax.tree.map(lambda x: x.at[who].get(mode="clip"), (life, tasks))
-        fresh = _begin(environment, some, offered, key)
+        everyone = (life.task, tasks, life.over, keys)
+        task, offered, over, own = jax.tree.map(lambda x: x.at[who].get(mode="clip"), everyone)
+        task = task if tasks is None else where(over, offered, task)
+        state, timestep = jax.vmap(lambda task, key: environment.reset(task, key=key))(task, own)
+        fresh = (None if tasks is None else task, state, timestep.observation)
         begun = jax.tree.map(lambda x, new: x.at[who].set(new, mode="drop"), begun, fresh)
-        return begun, waiting.at[who].set(False, mode="drop")
+        return begun, waiting & (jnp.arange(num) > who[-1])
 
-    begun, _ = jax.lax.while_loop(lambda carry: carry[1].any(), begin, (changing, waiting))
-    task, state, timestep, steps, over = begun
-    task = life.task if tasks is None else task
-    return Life(task, state, timestep, life.memory, steps, over, life.number)
-
-
-def _begin(
-    environment: AbstractEnvironment, life: Life, tasks: PyTree | None, key: Key[Array, ""]
-) -> _Beginning:
-    """A first step for every one of `life`: of the next episode, or of the next trial."""
-    over = life.over
-    task = life.task if tasks is None else where(over, tasks, life.task)
-    state, timestep = jax.vmap(lambda task, key: environment.reset(task, key=key))(
-        task, life.keys(key)
+    # Only what a reset draws goes round the loop; a task only where there are new ones.
+    changing = (None if tasks is None else life.task, life.state, before.observation)
+    (task, state, observation), _ = jax.lax.while_loop(
+        lambda carry: carry[1].any(), begin, (changing, begins)
     )
-    timestep = eqx.tree_at(
-        lambda t: (t.reward, t.episode),
-        timestep,
-        (
-            jnp.where(over, 0.0, life.timestep.reward),
-            jnp.where(over, 0, life.timestep.episode + 1),
-        ),
+    new = begins & life.over  # of a trial, and not only of an episode
+    episode = jnp.where(begins, before.episode + 1, before.episode)
+    timestep = TimeStep(
+        step_type=jnp.where(begins, jnp.uint8(StepType.FIRST), before.step_type),
+        reward=jnp.where(new, 0.0, before.reward),
+        discount=jnp.where(begins, 1.0, before.discount),
+        observation=observation,
+        episode=jnp.where(new, 0, episode),
     )
-    steps = jnp.where(over, 0, life.steps)
-    return _Beginning(None if tasks is None else task, state, timestep, steps, jnp.zeros_like(over))
+    return Life(
+        task=life.task if tasks is None else task,
+        state=state,
+        timestep=timestep,
+        memory=life.memory,
+        steps=jnp.where(new, 0, life.steps),
+        over=life.over & ~begins,
+        number=life.number,
+    )
 
 
 def where(condition: Bool[Array, "batch"], yes: PyTree, no: PyTree) -> PyTree:

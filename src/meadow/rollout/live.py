@@ -15,7 +15,7 @@ from meadow.core.agent import AbstractAgent
 from meadow.core.environment import AbstractEnvironment
 from meadow.core.timestep import TimeStep
 from meadow.core.trajectory import Trajectory
-from meadow.rollout.life import ACT, STEP, Life, Trial, revive
+from meadow.rollout.life import ACT, BEGIN, STEP, Life, Trial, apart, revive
 
 
 class Moment(NamedTuple):
@@ -43,13 +43,14 @@ class Living(eqx.Module):
             tasks: the next task for each life, `[batch, ...]`; None to stop where a trial ends
                 (such lives go on stepping in place; ignore them where `life.over`).
         """
-        life = self.ready(life, tasks, key=key)
+        keys = life.keys(key)
+        life = revive(self.environment, life, tasks, keys=apart(keys, BEGIN))
         memory, action, record = jax.vmap(
             lambda memory, timestep, key: agent.act(memory, timestep, key=key)
-        )(life.memory, life.timestep, life.keys(key, ACT))
+        )(life.memory, life.timestep, apart(keys, ACT))
         state, timestep = jax.vmap(
             lambda state, task, action, key: self.environment.step(state, task, action, key=key)
-        )(life.state, life.task, action, life.keys(key, STEP))
+        )(life.state, life.task, action, apart(keys, STEP))
         timestep = eqx.tree_at(lambda t: t.episode, timestep, life.timestep.episode)
         steps = life.steps + 1
         timestep, over = self.trial.spend(timestep, steps)
@@ -60,7 +61,7 @@ class Living(eqx.Module):
 
     def ready(self, life: Life, tasks: PyTree | None, *, key: Key[Array, ""]) -> Life:
         """Begin again whoever has ended: what `live` does first with the same key."""
-        return revive(self.environment, life, tasks, key=key)
+        return revive(self.environment, life, tasks, keys=apart(life.keys(key), BEGIN))
 
     def collect(
         self,
@@ -87,7 +88,7 @@ class Living(eqx.Module):
         memory = life.memory
         life, moments = jax.lax.scan(step, life, jr.split(key_live, length))
         # Begin the next episode of trials that go on, so that what follows the last row is known.
-        life = revive(self.environment, life, None, key=key_after)
+        life = revive(self.environment, life, None, keys=life.keys(key_after))
         trajectory = Trajectory(
             *moments, memory=memory, after=life.timestep, final_memory=life.memory
         )

@@ -120,6 +120,7 @@ def _react(
         own_rules = rules.at[who].get(mode="clip")
         after, done, left = nearby.jump(now.near, own_rules, theirs(due), now.action, own)
         near = jax.tree.map(lambda x, new: x.at[..., who].set(new, mode="drop"), near, after)
+        near = eqx.tree_at(lambda n: n.direction, near, moment.near.direction)  # no rule turns
         fired, due = fired.at[:, who].max(done, mode="drop"), due.at[:, who].set(left, mode="drop")
         nobody = jnp.where(who < num, 0, flat.size)  # out of bounds, so that nothing is written
         return _write(board, flat, now._replace(near=after), nobody), near, fired, due

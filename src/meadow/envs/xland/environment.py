@@ -33,7 +33,7 @@ from meadow.envs.xland.near import Kinds
 from meadow.envs.xland.observe import check_senses, observe
 from meadow.tasks.grid import GridTask
 from meadow.tasks.kinds import CUSTOM
-from meadow.tasks.tiles import COLOURS, EMPTY, pack
+from meadow.tasks.tiles import COLOURS, EMPTY, FLOOR, pack
 
 ACTIONS = ("move", "turn right", "turn left", "pick up", "put down", "toggle")
 _DOOR_COLOURS = 6  # red to grey
@@ -117,15 +117,13 @@ class XLand(AbstractEnvironment[GridTask, State]):
         sizes = np.array([len(floor), len(doors), len(doors), 1])
         luck = jnp.split(jr.uniform(key, (sizes.sum(),)), sizes.cumsum()[:-1])
 
-        places = jnp.take_along_axis(
-            jnp.asarray(doors), choose(luck[1], doors.shape[1])[:, None], 1
-        )
-        grid = jnp.asarray(self.ground.base).at[places[:, 0]].set(paint(luck[2]))
-
+        places = jnp.asarray(doors)[np.arange(len(doors)), choose(luck[1], doors.shape[1])]
         cells = jnp.asarray(floor)[jax.lax.top_k(luck[0], num + 1)[1]]
-        objects = jnp.where(task.objects == EMPTY, grid[cells[:-1]], task.objects)
+        objects = jnp.where(task.objects == EMPTY, jnp.uint8(FLOOR), task.objects)
+        where = jnp.concatenate([places, cells[:-1]])
+        what = jnp.concatenate([paint(luck[2]), objects])
         state = State(
-            grid=grid.at[cells[:-1]].set(objects, unique_indices=True),
+            grid=jnp.asarray(self.ground.base).at[where].set(what, unique_indices=True),
             position=cells[-1],
             direction=choose(luck[3][0], 4),
             pocket=jnp.uint8(EMPTY),

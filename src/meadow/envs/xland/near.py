@@ -17,6 +17,7 @@ from typing import NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Int, UInt8
 
 from meadow.tasks import kinds
@@ -24,6 +25,7 @@ from meadow.tasks.tiles import EMPTY, FLOOR, NUM_COLOURS, TILES
 
 MOVE, TURN_RIGHT, TURN_LEFT, PICK_UP, PUT_DOWN, TOGGLE = range(6)
 
+_FOUR = np.arange(4)
 _TILE = {name: i for i, name in enumerate(TILES)}
 _KEY_MINUS_LOCKED = NUM_COLOURS * (_TILE["key"] - _TILE["locked door"])
 
@@ -201,7 +203,8 @@ def _registers(near: Near, action: Int[Array, "*batch"]) -> _Registers:
     tried = jnp.where(action == PICK_UP, kinds.HOLD, 0)
     tried = jnp.where(action == MOVE, kinds.AGENT_MOVE, tried)
     tried = jnp.where(action == PUT_DOWN, kinds.AGENT_PUT | kinds.TILE, tried).astype(jnp.uint8)
-    block = jnp.stack([*near.ring, *near.beyond, near.front, near.pocket, tried])
+    rest = jnp.stack([near.front, near.pocket, tried])
+    block = jnp.concatenate([near.ring, near.beyond, rest])
     return _Registers(block[:4], block[4:8], *block[8:])
 
 
@@ -255,7 +258,8 @@ def _find(cells: Array, tile: Array) -> UInt8[Array, "..."]:
 
 def _write(cells: Array, where: UInt8[Array, "*batch"], tile: Array) -> Array:
     """Four cells with that tile in the directions of those bits."""
-    return jnp.stack([jnp.where((where & (1 << d)) != 0, tile, cells[d]) for d in range(4)])
+    bits = _FOUR.astype(np.uint8).reshape(4, *(1,) * where.ndim)
+    return jnp.where((where & (1 << bits)) != 0, tile, cells)
 
 
 def _is(tile: Array, *names: str) -> Array:
@@ -270,5 +274,5 @@ def _pick(cells: Array, direction: Array) -> Array:
 
 
 def put(cells: Array, direction: Array, value: Array) -> Array:
-    """A ring with another tile there: `cells.at[direction].set(value)` without a scatter."""
-    return jnp.stack([jnp.where(direction == d, value, cells[d]) for d in range(4)])
+    """A ring with another tile in that direction: `cells.at[direction].set` without a scatter."""
+    return jnp.where(direction == _FOUR.reshape(4, *(1,) * direction.ndim), value, cells)

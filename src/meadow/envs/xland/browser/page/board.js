@@ -3,18 +3,16 @@
 
 import { paint, prepare, sheetsFor, tileSize } from "./sheet.js";
 
+const LARGEST = 64; // CSS pixels across a tile
 const TALLEST = 0.66; // of the window's height
 
 export class Board {
   #room;
-  #largest;
   #canvas;
   #marks;
   #picture = null;
 
-  // `largest`: CSS pixels across a tile, at most.
-  constructor(element, largest) {
-    this.#largest = largest;
+  constructor(element) {
     this.#room = element.closest("section");
     this.#canvas = element.querySelector("canvas");
     this.#marks = element.querySelector(".marks");
@@ -22,7 +20,7 @@ export class Board {
     addEventListener("resize", () => this.#draw());
   }
 
-  // Show a picture, now or as soon as its sprites are there; marks are cells to be framed.
+  // Show a picture; marks are cells to be framed.
   show(picture, marks = []) {
     this.#picture = { ...picture, marks };
     return this.#draw();
@@ -32,8 +30,8 @@ export class Board {
     const now = this.#picture;
     if (!now) return;
     const { width, height } = now;
-    const wide = Math.min(this.#room.clientWidth, this.#largest * width);
-    const tall = Math.min(innerHeight * TALLEST, this.#largest * height);
+    const wide = Math.min(this.#room.clientWidth, LARGEST * width);
+    const tall = Math.min(innerHeight * TALLEST, LARGEST * height);
     const [size, zoom] = tileSize(width, Math.min(wide, (tall * width) / height));
     const from = await sheetsFor(now, size);
     if (now !== this.#picture) return; // another one came while the sheets were on their way

@@ -46,8 +46,9 @@ function part(node) {
 }
 
 function other(rule) {
-  const when = element("span", "when", number(rule), rule.when);
-  return element("div", rule.fired ? "fired" : "", thing(rule.product), when);
+  const made = thing(rule.product);
+  const when = element("span", "when", number(rule), rule.when, " makes");
+  return element("div", rule.fired ? "fired" : "", when, made);
 }
 
 const number = (rule) => element("span", "number", `${rule.number}`);
