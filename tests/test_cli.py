@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 
 from meadow import cli
+from meadow.loops.compiled import Compiled
+from meadow.loops.sharded import Sharded
 from meadow.recipes.demo import demo
 from meadow.recipes.presets import DEMO
 from meadow.recipes.recipe import Recipe
-from meadow.recipes.train import recipe_of
+from meadow.recipes.train import _placed, recipe_of
 from meadow.rollout.life import Trial
 from meadow.runs import checkpoint
 from meadow.runs.folder import Run
@@ -129,6 +131,7 @@ def test_a_recipe_lists_all_its_fields(capsys):
         (["tasks", "demo"], "no thing to do with tasks called 'demo'. Known: make, show, stats"),
         (["tasks", "stats", "medium-1n"], "Did you mean 'medium-1m'"),
         (["tasks", "make", "small"], "no benchmark called 'small'. Did you mean 'small-1m'"),
+        (["train", "demo", "--world", "MiniGrid-Empty-6x7"], "Did you mean 'MiniGrid-Empty-6x6'"),
         (["play", "XLand-MiniGrid-R4-13x12"], "Did you mean 'XLand-MiniGrid-R4-13x13'"),
         (["play", "demo", "--published", "hihg"], "Did you mean 'high'"),
     ],
@@ -223,6 +226,30 @@ def test_evaluating_ends_with_one_line_of_json(capsys, run):
     for name in ("success_first", "success_last", "memoryless", "random"):
         assert 0 <= figures[name] <= 1, name
     assert (run.plots / "adaptation.png").is_file() and figures["plot"].endswith("adaptation.png")
+
+
+def test_evaluating_as_the_peer_does(capsys, run):
+    options = ["--tasks", str(NUM_TASKS), "--episodes", "12", "--tasks-from", "training"]
+    cli.main(["eval", str(run.path), *options])
+    said = capsys.readouterr()
+    assert f"{NUM_TASKS} training tasks, all 12 episodes of a trial together" in said.err
+    figures = json.loads(said.out)
+    assert figures["training_tasks"] == NUM_TASKS and figures["episodes"] == 12
+    for name in ("sum_mean", "sum_median", "sum_20th_percentile"):
+        low, high = figures[f"{name}_ci"]
+        assert 0 <= low <= figures[name] <= high <= 12, f"{name} is of a sum of twelve returns"
+
+
+def test_lives_are_laid_over_as_many_devices_as_asked(capsys, tmp_path):
+    said = fails(capsys, "train", "demo", "--devices", "3", "--out", str(tmp_path / "run"))
+    assert "Asked for 3 devices, but JAX sees 2 (cpu)" in said, said
+    assert "XLA_FLAGS=--xla_force_host_platform_device_count=3" in said, said
+    assert not (tmp_path / "run").exists(), "and nothing is left behind"
+    experiment = TINY.experiment()
+    assert isinstance(_placed(experiment, 1), Compiled), "one device needs no mesh"
+    for num in (2, None):
+        placed = _placed(experiment, num)
+        assert isinstance(placed, Sharded) and placed._mesh.size == 2, f"--devices {num}"
 
 
 def test_rendering_leaves_a_film(capsys, run):

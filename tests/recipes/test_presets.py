@@ -7,10 +7,12 @@ import jax.random as jr
 import pytest
 
 from meadow.core.errors import TaskError, UnknownNameError
+from meadow.envs.published import make
 from meadow.envs.xland.environment import XLand
 from meadow.loops.iteration import begin
 from meadow.recipes.presets import DEBUG, EMPTY, META, PAPER, PRESETS, RGB, SINGLE, SMALL, TRILLION
 from meadow.recipes.recipe import Recipe
+from meadow.tasks.minigrid.locks import DoorKey
 from meadow.tasks.trees import Trees
 
 # Steps in all, lives, steps of a trial, steps of an update, minibatches.
@@ -45,6 +47,8 @@ def test_one_task():
     assert abs(SINGLE.steps / 1e9 - 1) < 0.01 and abs(EMPTY.steps / 1e5 - 1) < 0.01
     assert SINGLE.environment.layout == "R4" and SINGLE.environment.height == 13
     assert (SINGLE.tasks.set, SINGLE.tasks.number) == ("trivial", 0)
+    environment, tasks = make("MiniGrid-Empty-6x6", observe=("direction",))
+    assert EMPTY.tasks == tasks and EMPTY.environment.time_limit == environment.time_limit
     for recipe in (SINGLE, EMPTY):
         assert recipe.trial.episodes == 1 and recipe.held_out == 0, "one task, an episode a trial"
 
@@ -78,6 +82,9 @@ def test_a_recipe_goes_elsewhere():
     assert there.environment == XLand("R2", 11, 11, observe=("direction",)), "sees what it saw"
     assert there.tasks == Trees.published("trivial"), "with the tasks that come with it"
     assert (there.held_out, there.lives) == (SMALL.held_out, SMALL.lives), "all else is kept"
+    there = SMALL.elsewhere("MiniGrid-DoorKey-5x5")
+    assert isinstance(there.tasks, DoorKey) and there.environment.observe == ("direction",)
+    assert there.held_out == 0, "levels have no goal and rules to be told apart by"
     with pytest.raises(UnknownNameError, match="Did you mean 'XLand-MiniGrid-R4-13x13'"):
         SMALL.elsewhere("XLand-MiniGrid-R4-13x12")
 

@@ -1,10 +1,11 @@
 """Published environments by id: `environment, tasks = make("XLand-MiniGrid-R4-13x13")`.
 
-References: Nikulin et al., XLand-MiniGrid, 2023, whose names, sizes and time limits these are.
+References: Nikulin et al., XLand-MiniGrid, 2023, whose names, sizes and time limits these are; and
+MiniGrid's own (`meadow.envs.minigrid.families`).
 """
 
 import dataclasses
-from typing import Any, NamedTuple
+from typing import Any
 
 import equinox as eqx
 import jax.random as jr
@@ -13,6 +14,7 @@ from meadow.core.environment import AbstractEnvironment
 from meadow.core.errors import TaskError, UnknownNameError
 from meadow.core.task import AbstractTaskSpace
 from meadow.envs.minigrid.environment import MiniGrid
+from meadow.envs.minigrid.families import FAMILIES, Levels
 from meadow.envs.xland.environment import XLand
 from meadow.tasks.minigrid.empty import Empty
 from meadow.tasks.minigrid.locked_room import LockedRoom
@@ -20,19 +22,6 @@ from meadow.tasks.minigrid.locks import BlockedUnlockPickUp, DoorKey, Unlock, Un
 from meadow.tasks.minigrid.memory import Memory
 from meadow.tasks.minigrid.rooms import FourRooms, Playground
 from meadow.tasks.trees import Trees
-
-
-class Levels(NamedTuple):
-    """A published space of levels and what its environment is made with.
-
-    Attributes:
-        space: has a `time_limit`; its levels are of one size.
-        settings: fields of `MiniGrid`.
-    """
-
-    space: AbstractTaskSpace
-    settings: dict[str, Any] = {}
-
 
 _SIZES = {
     "R1": (9, 11, 13, 15, 17),
@@ -59,6 +48,7 @@ _LEVELS = {
     "MiniGrid-Playground": Levels(Playground()),
     "MiniGrid-Unlock": Levels(Unlock()),
     "MiniGrid-UnlockPickUp": Levels(UnlockPickUp()),
+    **{f"MiniGrid-{name}": levels for name, levels in FAMILIES.items()},
 }
 
 

@@ -1,6 +1,10 @@
-"""Film: watch an agent live a trial, with what is hidden from it laid open."""
+"""Film: watch an agent live a trial, with what is hidden from it laid open.
+
+For any agent in any grid environment: XLand, MiniGrid, several mixed, their pictures.
+"""
 
 from pathlib import Path
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -10,21 +14,24 @@ import numpy as np
 from jaxtyping import Array, Key, PyTree
 
 from meadow.core.agent import AbstractAgent
+from meadow.core.environment import AbstractEnvironment
 from meadow.core.timestep import StepType
-from meadow.envs.xland.environment import XLand
+from meadow.envs.xland.advance import State
 from meadow.envs.xland.film import film as write
 from meadow.envs.xland.frame import Frame
+from meadow.envs.xland.mixed import Mixed
+from meadow.envs.xland.pixels import Pixels
+from meadow.envs.xland.world import World
 from meadow.evaluation.trials import opening
 from meadow.recipes.evaluate import AGENT, Report
 from meadow.rollout.life import Life, Trial
 from meadow.rollout.live import Living
-from meadow.tasks.grid import GridTask
 
 
 def film(
-    environment: XLand,
+    environment: AbstractEnvironment,
     agent: AbstractAgent,
-    tasks: GridTask,
+    tasks: PyTree,
     number: int,
     episodes: int,
     path: Path,
@@ -37,13 +44,14 @@ def film(
         tasks: a batch.
         number: which of them. With the batch and the key of an evaluation it is that very trial.
     """
-    return write(environment, frames(environment, agent, tasks, number, episodes, key=key), path)
+    told = frames(environment, agent, tasks, number, episodes, key=key)
+    return write(stage(environment, task_at(tasks, number)), told, path)
 
 
 def frames(
-    environment: XLand,
+    environment: AbstractEnvironment,
     agent: AbstractAgent,
-    tasks: GridTask,
+    tasks: PyTree,
     number: int,
     episodes: int,
     *,
@@ -51,13 +59,13 @@ def frames(
 ) -> list[Frame]:
     """One trial, step by step; arguments as for `film`."""
     living = Living(environment, Trial(episodes=episodes))
-    task = task_at(tasks, number)
+    task, grid = task_at(tasks, number), bare(environment)
 
     @eqx.filter_jit
     def step(life: Life, agent: AbstractAgent, key: Key[Array, ""]) -> tuple:
         before = living.ready(life, None, key=key)
         life, moment = living.live(agent, before, None, key=key)
-        fired = environment.fired(one(before).state, task, one(moment).action)
+        fired = grid.fired(one(before).state, task, one(moment).action)
         return life, one(before), fired, one(moment)
 
     life = opening(environment, agent, tasks, key=key)
@@ -69,10 +77,29 @@ def frames(
         life, before, fired, moment = jax.device_get(step(life, agent, jr.fold_in(key, time)))
         episode = int(before.timestep.episode)
         if before.timestep.step_type == StepType.FIRST:
-            told.append(Frame(before.state, task, None, None, episode, 0.0))
-        reward = float(moment.next.reward)
-        told.append(Frame(one(life).state, task, fired, int(moment.action), episode, reward))
+            told.append(Frame(*own(grid, before.state, task), None, None, episode, 0.0))
+        state, timestep = one(life).state, one(life).timestep
+        what = fired, int(moment.action), episode, float(moment.next.reward)
+        told.append(Frame(*own(grid, state, task), *what, bool(timestep.last())))
     return told
+
+
+def bare(environment: AbstractEnvironment) -> Any:
+    """The environment whose states are boards, without what shows them as pictures."""
+    while isinstance(environment, Pixels):
+        environment = environment.environment
+    return environment
+
+
+def stage(environment: AbstractEnvironment, task: PyTree) -> World:
+    """The one environment that a task is lived in."""
+    grid = bare(environment)
+    return grid.environments[int(task.environment)] if isinstance(grid, Mixed) else grid
+
+
+def own(grid: Any, state: State, task: PyTree) -> tuple[State, PyTree]:
+    """A state and a task as the stage knows them."""
+    return grid.member(state, task)[1:] if isinstance(grid, Mixed) else (state, task)
 
 
 def one(batch: PyTree) -> PyTree:
@@ -93,6 +120,6 @@ def telling(report: Report) -> int:
     return int(np.argmax(np.where(steady, saved, -np.inf)))
 
 
-def task_at(tasks: GridTask, index: int) -> GridTask:
+def task_at(tasks: PyTree, index: int) -> PyTree:
     """One task of a batch."""
     return jax.tree.map(lambda x: jnp.asarray(x)[index], tasks)

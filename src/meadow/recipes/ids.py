@@ -5,8 +5,10 @@ from meadow.core.errors import UnknownNameError
 from meadow.core.task import AbstractTaskSpace
 from meadow.envs.published import ids, make
 from meadow.envs.xland.browser.session import Menu
-from meadow.recipes.meta import PRESETS
+from meadow.envs.xland.pixels import Pixels
+from meadow.recipes.presets import PRESETS
 from meadow.tasks.grid import GridTask
+from meadow.tasks.only import Numbered
 from meadow.tasks.published import CONFIGS
 from meadow.tasks.trees import Trees
 
@@ -25,7 +27,10 @@ def playground(
     """
     if world in PRESETS:
         recipe = PRESETS[world][1]
-        return recipe.environment, Trees.published(kind) if kind else recipe.tasks
+        environment = recipe.environment
+        if isinstance(environment, Pixels):  # people are shown pictures anyway
+            environment = environment.environment
+        return environment, Trees.published(kind) if kind else recipe.tasks
     if world in ids():
         # XLand's own are the trivial ones, which have no rules to be found out.
         own = "small" if world.startswith("XLand-") else None
@@ -42,10 +47,12 @@ def space(name: str) -> AbstractTaskSpace[GridTask]:
     """The tasks of a recipe, or of a published kind.
 
     Raises:
-        UnknownNameError: neither.
+        UnknownNameError: neither, or its tasks are levels.
     """
+    spaces = {preset: recipe.tasks for preset, (_, recipe) in PRESETS.items()}
+    known = {n: space for n, space in spaces.items() if isinstance(space, Trees | Numbered)}
     if name in CONFIGS:
         return Trees.published(name)
-    if name in PRESETS:
-        return PRESETS[name][1].tasks
-    raise UnknownNameError("recipe or kind of task", name, [*PRESETS, *CONFIGS])
+    if name in known:
+        return known[name]
+    raise UnknownNameError("recipe or kind of task", name, [*known, *CONFIGS])

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import jax.random as jr
 import numpy as np
 import pytest
 from jaxtyping import Array, Key
@@ -24,7 +25,7 @@ from meadow.testing.probes import ConstantReward
 @pytest.mark.parametrize("word", ACTIONS)
 def test_an_action_is_done(game: Game, small: XLand, word: str):
     action = jnp.int32(ACTIONS.index(word))
-    expected, _, _ = eqx.filter_jit(advance)(small, game.state, game.task, action)
+    expected, _, _ = eqx.filter_jit(advance)(small, game.state, game.task, action, key=jr.key(0))
     game.do(word)
     assert eqx.tree_equal(jax.device_get(game.state), jax.device_get(expected)), (
         f"{word} did something other than action {action}"
@@ -119,6 +120,14 @@ def test_a_level_is_played_too():
     for word in ("turn right", "turn right", "move", "move"):
         game.do(word)
     assert game.results[-1] == Result("failed", 4, 0.0), "next to the ball it ends"
+
+
+@pytest.mark.parametrize("turn", ["turn left", "turn right"])
+def test_a_turn_changes_nothing_on_a_level_with_rules(corridor: AbstractTaskSpace, turn: str):
+    game = Game(MiniGrid(3, 7, view_size=3, max_steps=10), corridor)
+    for _ in range(4):
+        game.do(turn)
+        assert game.moments[-1].changes == (), f"{turn} changed the map"
 
 
 def test_what_has_no_map_cannot_be_played(same: AbstractTaskSpace):

@@ -32,8 +32,8 @@ def act(near: Near, action: Int[Array, "*batch"]) -> tuple[Near, Bool[Array, "*b
     left = jnp.where(
         opens & (tile == _KEY_BOX), front - jnp.uint8(_KEY_BOX_MINUS_KEY), jnp.uint8(FLOOR)
     )
-    front = jnp.where(takes | opens, left, after.front)
-    ring = nearby.put(after.ring, direction, front)
+    # Where it looked, not where it looks: a turn changes nothing.
+    ring = jnp.where(takes | opens, nearby.put(after.ring, direction, left), after.ring)
     behind = nearby.put(near.beyond, (direction + 2) & 3, near.front)
     return Near(
         ring=jnp.where(enters, near.beyond, ring),

@@ -44,6 +44,13 @@ def met(
     )
 
 
+def told(goal: UInt8[Array, "*batch 5"]) -> UInt8[Array, "*batch 5"]:
+    """A goal as an agent is told it, where words name a thing and not the place it stands on."""
+    kind = goal[..., :1]
+    placed = (kind == kinds.PUT_NEAR) | (kind == kinds.DONE_NEAR)
+    return jnp.where(placed & (jnp.arange(5) >= 3), jnp.uint8(0), goal)
+
+
 def _touch(board: Board, offset: Int[Array, "*batch"]) -> Bool[Array, "*batch"]:
     """Whether so far apart on the flat board means within one row and one column."""
     away = jnp.abs(offset)

@@ -25,7 +25,7 @@ from meadow.core.errors import TaskError
 from meadow.core.spec import Discrete
 from meadow.core.timestep import TimeStep, restart, transition
 from meadow.envs.minigrid.act import act, covered
-from meadow.envs.minigrid.conditions import met
+from meadow.envs.minigrid.conditions import met, told
 from meadow.envs.minigrid.wander import bumps, wander
 from meadow.envs.xland.advance import Fired, State, advance
 from meadow.envs.xland.batched import batched
@@ -145,5 +145,5 @@ class MiniGrid(AbstractEnvironment[Level, State]):
 
     def _observe(self, state: State, task: Level) -> dict[str, Array]:
         seen = observe(self.board, state, task, self.view_size, self.observe, self.occlude)
-        shown = {name: covered(seen[name]) for name in ("view", "pocket") if name in seen}
-        return seen | shown
+        shown = {"view": covered, "pocket": covered, "goal": told}
+        return seen | {name: show(seen[name]) for name, show in shown.items() if name in seen}

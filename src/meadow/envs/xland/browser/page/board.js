@@ -3,16 +3,18 @@
 
 import { paint, prepare, sheetsFor, tileSize } from "./sheet.js";
 
-const LARGEST = 64; // CSS pixels across a tile
 const TALLEST = 0.66; // of the window's height
 
 export class Board {
   #room;
+  #largest;
   #canvas;
   #marks;
   #picture = null;
 
-  constructor(element) {
+  // `largest`: CSS pixels across a tile, at most.
+  constructor(element, largest) {
+    this.#largest = largest;
     this.#room = element.closest("section");
     this.#canvas = element.querySelector("canvas");
     this.#marks = element.querySelector(".marks");
@@ -20,7 +22,7 @@ export class Board {
     addEventListener("resize", () => this.#draw());
   }
 
-  // Show a picture; marks are cells to be framed.
+  // Show a picture, now or as soon as its sprites are there; marks are cells to be framed.
   show(picture, marks = []) {
     this.#picture = { ...picture, marks };
     return this.#draw();
@@ -30,8 +32,8 @@ export class Board {
     const now = this.#picture;
     if (!now) return;
     const { width, height } = now;
-    const wide = Math.min(this.#room.clientWidth, LARGEST * width);
-    const tall = Math.min(innerHeight * TALLEST, LARGEST * height);
+    const wide = Math.min(this.#room.clientWidth, this.#largest * width);
+    const tall = Math.min(innerHeight * TALLEST, this.#largest * height);
     const [size, zoom] = tileSize(width, Math.min(wide, (tall * width) / height));
     const from = await sheetsFor(now, size);
     if (now !== this.#picture) return; // another one came while the sheets were on their way

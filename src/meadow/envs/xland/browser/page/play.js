@@ -9,9 +9,10 @@ const at = (id) => document.getElementById(id);
 const OWN = "its own";
 const EMPTY = 0;
 const POCKET = 40; // CSS pixels
+const LATE = 200; // milliseconds after which one is told to wait
 
-const map = new Board(at("map"));
-const view = new Board(at("view"));
+const map = new Board(at("map"), 64);
+const view = new Board(at("view"), 40);
 let now = null;
 
 const socket = new WebSocket(new URL("play", location.href.replace(/^http/, "ws")));
@@ -42,11 +43,13 @@ const hear = {
     note("refused", words);
     if (now) choose(now);
   },
-  moment(moment) {
+  async moment(moment) {
     now = moment;
-    note("wait", "");
     note("refused", "");
-    show(moment);
+    const late = setTimeout(() => note("wait", "Drawing …"), LATE);
+    await show(moment);
+    clearTimeout(late);
+    if (now === moment) note("wait", "");
   },
 };
 
@@ -59,12 +62,12 @@ function choose({ world, kind }) {
   at("kind").value = kind ?? "";
 }
 
+// Show all of it; returns when it is drawn.
 function show(moment) {
   const { results, limit } = moment;
   const { how, steps, reward } = results.at(-1);
   choose(moment);
-  map.show(moment.map, moment.marks);
-  view.show(moment.view);
+  const drawn = Promise.all([map.show(moment.map, moment.marks), view.show(moment.view)]);
   at("map").className = `board ${how.replace(" ", "-")}`;
   at("map").setAttribute("aria-label", `Map, ${moment.map.height} by ${moment.map.width}`);
   note("words", moment.words);
@@ -85,6 +88,7 @@ function show(moment) {
   for (const button of document.querySelectorAll("[data-do]")) {
     button.disabled = !moment.can.includes(button.dataset.do);
   }
+  return drawn;
 }
 
 // A bar for each of the last episodes: as high as it took long.

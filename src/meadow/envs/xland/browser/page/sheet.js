@@ -14,7 +14,8 @@ export function tileSize(columns, width) {
   const room = Math.floor((width * devicePixelRatio) / columns);
   const zoom = Math.ceil(room / LARGEST);
   const size = Math.floor(room / zoom);
-  return [Math.max(4, size - (size < 16 ? 0 : size % 4)), zoom];
+  const step = size < 16 ? 1 : size < 32 ? 2 : 4;
+  return [Math.max(4, size - (size % step)), zoom];
 }
 
 const url = (size, name) => `sprites/${size}/${name}.png`;
@@ -23,7 +24,10 @@ const corner = (tile, size) => [(tile % COLUMNS) * size, Math.floor(tile / COLUM
 
 function sheet(size, name) {
   const key = url(size, name);
-  if (!sheets.has(key)) sheets.set(key, load(key));
+  if (!sheets.has(key)) {
+    sheets.set(key, load(key));
+    sheets.get(key).catch(() => sheets.delete(key)); // to be asked for again
+  }
   return sheets.get(key);
 }
 

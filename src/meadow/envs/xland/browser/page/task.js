@@ -46,9 +46,8 @@ function part(node) {
 }
 
 function other(rule) {
-  const made = thing(rule.product);
-  const when = element("span", "when", number(rule), rule.when, " makes");
-  return element("div", rule.fired ? "fired" : "", when, made);
+  const when = element("span", "when", number(rule), rule.when);
+  return element("div", rule.fired ? "fired" : "", thing(rule.product), when);
 }
 
 const number = (rule) => element("span", "number", `${rule.number}`);
