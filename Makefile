@@ -20,7 +20,7 @@ install = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench bench-env bench-train clean
+.PHONY: help demo test test-clients lint bench bench-env bench-train clean
 # Tests and benchmarks each want the whole machine, whatever -j says.
 .NOTPARALLEL:
 
@@ -32,6 +32,9 @@ demo: $(VENV)/.stamp-run ## train a small agent, judge it on held-out tasks, dra
 
 test: $(VENV)/.stamp-dev ## every test that takes seconds (ARGS="-m slow" for the others)
 	@$(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile --durations 10 -m "not slow" $(ARGS)
+
+test-clients: $(VENV)/.stamp-clients ## train stable-baselines3 through our Gymnasium door (installs Torch)
+	@$(BIN)/python -m pytest -q -s tests/interop/test_clients.py tests/interop/test_dlpack.py $(ARGS)
 
 lint: $(VENV)/.stamp-dev ## style, types, and who may import whom
 	@$(BIN)/ruff check --quiet .
@@ -67,4 +70,9 @@ $(VENV)/.stamp-run: pyproject.toml
 $(VENV)/.stamp-dev: $(VENV)/.stamp-run
 	@echo "Installing what its tests need into $(VENV)" >&2
 	@$(install) -e ".[dev,peers]"
+	@touch $@
+
+$(VENV)/.stamp-clients: $(VENV)/.stamp-dev
+	@echo "Installing other libraries' agents into $(VENV); Torch is large" >&2
+	@$(install) -e ".[dev,clients]"
 	@touch $@
