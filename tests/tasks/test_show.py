@@ -98,3 +98,17 @@ def test_only_one_task_is_printed():
         tree(regenerate("small", 3))
     with pytest.raises(TaskError, match=r"one row of 4 bytes, got shape \[5\]"):
         rule_text([0] * 5)
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        (kinds.PUT_NEAR, "put red key near row 3, column 4"),
+        (kinds.MISHANDLED, "pick up anything but red key, or put anything down"),
+        (kinds.DONE_NEAR, "be done beside row 3, column 4"),
+        (kinds.DONE, "be done, or toggle"),
+        (kinds.NEVER, "none, it is never reached"),
+    ],
+)
+def test_goals_and_failures_of_levels(kind: int, words: str):
+    assert goal_text([kind, tiles.parse("red key"), 0, 3, 4]) == words

@@ -56,11 +56,16 @@ def goal_text(row: ArrayLike | Sequence[int]) -> str:
     """
     kind, a, b, row_, column = _bytes(row, 5, "goal")
     place = f"row {row_}, column {column}"
-    if kind == kinds.TILE_AT:
-        return f"bring {tiles.name(a)} to {place}"
-    if kind == kinds.AGENT_AT:
-        return f"stand at {place}"
-    return sentence(kind, a, b) if kind else "none, it is never reached"
+    said = {
+        kinds.NEVER: "none, it is never reached",
+        kinds.TILE_AT: f"bring {tiles.name(a)} to {place}",
+        kinds.AGENT_AT: f"stand at {place}",
+        kinds.PUT_NEAR: f"put {tiles.name(a)} near {place}",
+        kinds.MISHANDLED: f"pick up anything but {tiles.name(a)}, or put anything down",
+        kinds.DONE_NEAR: f"be done beside {place}",
+        kinds.DONE: "be done, or toggle",
+    }
+    return said[kind] if kind in said else sentence(kind, a, b)
 
 
 def sentence(kind: int, a: int, b: int, product: int | None = None) -> str:

@@ -134,7 +134,7 @@ class ObstructedMaze(AbstractTaskSpace[Level]):
         # As published, not within one step of the middle of its room.
         y, x = np.mgrid[:_INNER, :_INNER]
         allowed = abs(y - _INNER // 2) + abs(x - _INNER // 2) > 1
-        return _corner(0, 1) + one_of(luck, allowed)
+        return one_of(luck, allowed) + jnp.asarray(_corner(0, 1))
 
     def _agent(self, grid: Map, luck: Float[Array, "inner inner 4"]) -> tuple[Array, Array]:
         """A free cell of its room and a way to look, at nothing but floor and wall."""
@@ -156,10 +156,10 @@ def _corner(row: int, column: int) -> np.ndarray:
     return np.array([row, column]) * _PITCH + 1
 
 
-def _inside(grid: UInt8[Array, "height width"], row: int, column: int) -> UInt8[Array, "..."]:
+def _inside(grid: Map, row: int, column: int) -> UInt8[Array, "inner inner"]:
     """The cells of a room without its walls."""
     top, left = _corner(row, column)
-    return grid[top : top + _INNER, left : left + _INNER]
+    return jnp.asarray(grid)[top : top + _INNER, left : left + _INNER]
 
 
 def _door_cells(walls: np.ndarray, luck: Float[Array, "walls"]) -> Int[Array, "walls 2"]:
@@ -167,4 +167,4 @@ def _door_cells(walls: np.ndarray, luck: Float[Array, "walls"]) -> Int[Array, "w
     side = walls[:, 2]
     first = walls[:, :2] * _PITCH + 1 + _TO_WALL[side]
     along = np.stack([side % 2 == 0, side % 2 == 1], -1)
-    return first + along * below(luck, _INNER)[:, None]
+    return jnp.asarray(first) + along * below(luck, _INNER)[:, None]
