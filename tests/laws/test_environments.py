@@ -6,14 +6,18 @@ import equinox as eqx
 import pytest
 from jaxtyping import Array, Key
 
+from meadow.envs.fresh import Fresh
+from meadow.envs.minigrid.environment import MiniGrid
 from meadow.envs.xland.environment import XLand
 from meadow.envs.xland.mixed import Mixed, MixedTask, MixedTasks
 from meadow.envs.xland.observe import EXTRAS
 from meadow.envs.xland.pixels import Pixels
 from meadow.tasks.grid import GridTask
+from meadow.tasks.level import Level
+from meadow.tasks.minigrid.empty import Empty
 from meadow.tasks.trees import Trees
 from meadow.testing import check_environment
-from meadow.testing.probes import PROBES, HiddenArm, TimeLimit, other_arm
+from meadow.testing.probes import PROBES, Choice, HiddenArm, TimeLimit, other_arm
 
 TREES = Trees(depth=1, distractor_objects=1)
 
@@ -29,6 +33,13 @@ def other_mixed_rules(task: MixedTask, key: Key[Array, ""]) -> MixedTask:
     return eqx.tree_at(lambda t: t.task, task, other_rules(task.task, key))
 
 
+def other_goal(level: Level, key: Key[Array, ""]) -> Level:
+    """The same map, but something else is asked."""
+    return eqx.tree_at(lambda t: t.goal, level, TREES.sample(key=key).goal)
+
+
+ANYWHERE = Empty(5, 6, anywhere=True)
+FRESH = Fresh(TimeLimit(), Choice(2))
 SEEN = tuple(name for name in EXTRAS if name not in ("goal", "rules"))
 PROBED: dict[type, dict[str, Any]] = {
     HiddenArm: {"hidden": other_arm},
@@ -54,6 +65,12 @@ ENVIRONMENTS = [
         MixedTasks((TREES, TREES)),
         {"hidden": other_mixed_rules, "time_limit": 12},
     ),
+    (
+        MiniGrid(5, 6, view_size=3, max_steps=12, observe=SEEN),
+        ANYWHERE,
+        {"hidden": other_goal, "time_limit": 12},
+    ),
+    (FRESH, FRESH.nothing, {}),
 ]
 
 

@@ -4,6 +4,7 @@ import pytest
 
 from meadow.envs.xland.mixed import MixedTasks
 from meadow.tasks.closure import Solvable
+from meadow.tasks.minigrid.memory import Memory
 from meadow.tasks.trees import Trees
 from meadow.testing import check_task_space
 from meadow.testing.probes import Choice
@@ -15,6 +16,7 @@ SPACES = [
     TREES,
     Solvable(Trees(depth=1)),
     MixedTasks((TREES, Trees(depth=0))),
+    Memory(8),
 ]
 
 

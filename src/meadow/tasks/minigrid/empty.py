@@ -16,11 +16,17 @@ class Empty(AbstractTaskSpace[Level]):
         height, width: of the map, at least 4.
         anywhere: the agent begins on a random cell, looking a random way, instead of in the near
             corner looking right.
+
+    Raises:
+        TaskError: a smaller map.
     """
 
     height: int = eqx.field(static=True, default=8)
     width: int = eqx.field(static=True, default=8)
     anywhere: bool = eqx.field(static=True, default=False)
+
+    def __check_init__(self) -> None:
+        room(self.height, self.width, at_least=4)
 
     @property
     def time_limit(self) -> int:
@@ -29,7 +35,7 @@ class Empty(AbstractTaskSpace[Level]):
 
     def sample(self, *, key: Key[Array, ""]) -> Level:
         """One level."""
-        plan = room(self.height, self.width, at_least=4)
+        plan = room(self.height, self.width)
         plan[-2, -2] = GREEN_GOAL
         position, direction = (1, 1), 1
         if self.anywhere:

@@ -23,7 +23,7 @@ class LockedRoom(AbstractTaskSpace[Level]):
 
     Args:
         height, width: of the map, at least 10 and 11; the height no multiple of 3, the width odd,
-            so that rooms of a column are equal.
+            so that all rooms are equal.
         compatibility: draw as published, faults included.
 
     Raises:

@@ -35,10 +35,16 @@ class DoorKey(AbstractTaskSpace[Level]):
 
     Args:
         height, width: of the map, at least 5.
+
+    Raises:
+        TaskError: a smaller map.
     """
 
     height: int = eqx.field(static=True, default=8)
     width: int = eqx.field(static=True, default=8)
+
+    def __check_init__(self) -> None:
+        room(self.height, self.width, at_least=5)
 
     @property
     def time_limit(self) -> int:
@@ -51,7 +57,7 @@ class DoorKey(AbstractTaskSpace[Level]):
         column = jr.randint(key_wall, (), 2, self.width - 2)
         row = jr.randint(key_door, (), 1, self.height - 2)
 
-        plan = room(self.height, self.width, at_least=5)
+        plan = room(self.height, self.width)
         plan[-2, -2] = GREEN_GOAL
         across = jnp.arange(self.width)
         grid = put(jnp.where(across == column, WALL, plan), (row, column), pack(_LOCK, "yellow"))
@@ -69,10 +75,16 @@ class Unlock(AbstractTaskSpace[Level]):
 
     Args:
         height, width: of the map, at least 5.
+
+    Raises:
+        TaskError: a smaller map.
     """
 
     height: int = eqx.field(static=True, default=6)
     width: int = eqx.field(static=True, default=11)
+
+    def __check_init__(self) -> None:
+        layout("R2", self.height, self.width)
 
     @property
     def time_limit(self) -> int:
@@ -100,10 +112,16 @@ class UnlockPickUp(AbstractTaskSpace[Level]):
 
     Args:
         height, width: of the map, at least 5.
+
+    Raises:
+        TaskError: a smaller map.
     """
 
     height: int = eqx.field(static=True, default=6)
     width: int = eqx.field(static=True, default=11)
+
+    def __check_init__(self) -> None:
+        layout("R2", self.height, self.width)
 
     @property
     def time_limit(self) -> int:
@@ -137,11 +155,17 @@ class BlockedUnlockPickUp(AbstractTaskSpace[Level]):
     Args:
         height, width: of the map, at least 5.
         compatibility: draw as published, faults included.
+
+    Raises:
+        TaskError: a smaller map.
     """
 
     height: int = eqx.field(static=True, default=6)
     width: int = eqx.field(static=True, default=11)
     compatibility: bool = eqx.field(static=True, default=False)
+
+    def __check_init__(self) -> None:
+        layout("R2", self.height, self.width)
 
     @property
     def time_limit(self) -> int:

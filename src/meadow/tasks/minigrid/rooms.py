@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Key
 
+from meadow.core.errors import TaskError
 from meadow.core.task import AbstractTaskSpace
 from meadow.tasks.layouts import layout
 from meadow.tasks.level import Level
@@ -29,10 +30,16 @@ class FourRooms(AbstractTaskSpace[Level]):
 
     Args:
         height, width: of the map: equal and odd, at least 5.
+
+    Raises:
+        TaskError: another size.
     """
 
     height: int = eqx.field(static=True, default=19)
     width: int = eqx.field(static=True, default=19)
+
+    def __check_init__(self) -> None:
+        layout("R4", self.height, self.width)
 
     @property
     def time_limit(self) -> int:
@@ -59,11 +66,22 @@ class Playground(AbstractTaskSpace[Level]):
     Args:
         height, width: of the map: equal, 4 + 3n.
         num_objects: things to find.
+
+    Raises:
+        TaskError: another size, or more things than cells.
     """
 
     height: int = eqx.field(static=True, default=19)
     width: int = eqx.field(static=True, default=19)
     num_objects: int = eqx.field(static=True, default=12)
+
+    def __check_init__(self) -> None:
+        free = len(layout("R9", self.height, self.width).floor)
+        if self.num_objects + 1 > free:
+            raise TaskError(
+                f"Asked for {self.num_objects} objects and the agent, but {self.height}x"
+                f"{self.width} has {free} free cells. Use a larger map or fewer objects."
+            )
 
     @property
     def time_limit(self) -> int:
