@@ -269,7 +269,7 @@ def main(
             bench_env_cores_N.json for several, bench_env_DEVICE.json for another device.
     """
     if cores and cores < len(os.sched_getaffinity(0)):
-        # Threads are started when JAX is imported, so begin again with fewer cores to start them on.
+        # Threads begin when JAX is imported: begin again, with fewer cores to begin them on.
         os.sched_setaffinity(0, set(sorted(os.sched_getaffinity(0))[:cores]))
         os.execv(sys.executable, [sys.executable, *sys.argv])
     where = machine()
