@@ -7,9 +7,15 @@ import jax.random as jr
 import numpy as np
 
 from meadow.agents.random import Random
+from meadow.envs.xland.draw import map_of
+from meadow.envs.xland.environment import XLand
+from meadow.envs.xland.film import film as write
+from meadow.envs.xland.mixed import Mixed, MixedTasks
+from meadow.envs.xland.pixels import Pixels
 from meadow.evaluation.trials import lived
-from meadow.recipes.film import frames
+from meadow.recipes.film import frames, stage, task_at
 from meadow.recipes.presets import DEMO
+from meadow.tasks.trees import Trees
 
 EPISODES, TASKS = 3, 5
 
@@ -31,3 +37,17 @@ def test_a_trial_is_filmed_as_it_was_judged():
         reached = [bool(frame.fired.goal) for frame in shown[1:]]
         assert reached[-1] == outcome.success[number, episode], "with what was set off"
         assert not any(reached[:-1]), "the goal ends the episode"
+
+
+def test_pictures_of_a_mixed_batch_are_filmed_where_they_were_lived(tmp_path):
+    rooms = XLand("R1", 5, 7, max_steps=3), XLand("R2", 7, 5, view_size=3, max_steps=2)
+    space = MixedTasks((Trees.published("trivial"),) * 2)
+    tasks = jax.jit(jax.vmap(lambda k: space.sample(key=k)))(jr.split(jr.key(2), 6))
+    tasks = dataclasses.replace(tasks, environment=jax.numpy.arange(6) % 2)
+    mixed = Pixels(Mixed(rooms), tile=4)
+    told = frames(mixed, Random(mixed.action_spec), tasks, 1, 1, key=jr.key(0))
+    room = stage(mixed, task_at(tasks, 1))
+    assert room == rooms[1]
+    assert map_of(room, told[-1].state).shape == (7, 5), "its own map"
+    assert told[-1].over and not any(frame.over for frame in told[:-1]), "one episode"
+    assert write(room, told, tmp_path / "a.gif").stat().st_size > 0

@@ -80,7 +80,9 @@ def frames(
             told.append(Frame(*own(grid, before.state, task), None, None, episode, 0.0))
         state, timestep = one(life).state, one(life).timestep
         what = fired, int(moment.action), episode, float(moment.next.reward)
-        told.append(Frame(*own(grid, state, task), *what, bool(timestep.last())))
+        told.append(
+            Frame(*own(grid, state, task), *what, bool(timestep.step_type == StepType.LAST))
+        )
     return told
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import equinox as eqx
 import jax.numpy as jnp
+import jax.random as jr
 import numpy as np
 import pytest
 from jaxtyping import Array, Key
@@ -84,8 +85,9 @@ def solved(small: XLand, chain: GridTask, place: Callable[..., State]) -> list[F
     state = place({(1, 4): "blue ball"}, agent=(1, 2), direction=1)
     frames = [Frame(state, chain, None, None, 0, 0.0)]
     for action in (0, 3):
-        state, reward, fired = step(small, state, chain, jnp.int32(action))
-        frames.append(Frame(state, chain, fired, action, 0, float(reward)))
+        state, timestep, fired = step(small, state, chain, jnp.int32(action), key=jr.key(0))
+        over = bool(timestep.last())
+        frames.append(Frame(state, chain, fired, action, 0, float(timestep.reward), over))
     return frames
 
 

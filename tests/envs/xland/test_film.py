@@ -58,6 +58,14 @@ def test_episodes_follow_one_another(small: XLand, chain: GridTask):
     assert same[:7] == [True] * 7, "turning changes nothing on the map"
 
 
+def test_an_episode_may_end_before_its_time(small: XLand, solved: list[Frame]):
+    """Levels have failures: the last frame is over, its goal not reached, time not up."""
+    failed = [solved[0], solved[1]._replace(over=True)]
+    told = scenes(small, failed)
+    assert told[-1].outcomes == (Outcome(False, 1),), "it was not solved"
+    assert [shot.duration for shot in shots(small, failed)][-1] == filming.END, "and is held"
+
+
 def test_what_fires_is_lit(small: XLand, solved: list[Frame]):
     start, rule, goal = (colours(drawn(small, frame)) for frame in solved)
     assert GLOW_PALE in rule and GOOD_PALE not in rule, "the rule's line is lit when it fires"

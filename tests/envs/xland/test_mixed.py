@@ -139,6 +139,8 @@ def test_says_what_does_not_go_together():
         Mixed(())
     with pytest.raises(TaskError, match=r"agree in `observe`.*number 1 \('pocket',\)"):
         Mixed((XLand(), XLand(observe=("pocket",))))
+    with pytest.raises(TaskError, match="number 1 asks for `compatibility=True`"):
+        Mixed((XLand(), XLand(compatibility=True)))
     with pytest.raises(TaskError, match="at most 31 cells across, got 33"):
         Mixed((XLand(occlude=True), XLand("R1", 35, 35, view_size=33)))
     with pytest.raises(TaskError, match="a space for each environment"):

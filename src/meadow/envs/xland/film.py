@@ -14,11 +14,11 @@ import numpy as np
 from jaxtyping import UInt8, UInt32
 
 from meadow.core.errors import MeadowError, SpecError
-from meadow.envs.xland.environment import XLand
 from meadow.envs.xland.frame import Frame, Scene, scenes
 from meadow.envs.xland.page import BURST
 from meadow.envs.xland.panel import Panel
 from meadow.envs.xland.sprites import RGB
+from meadow.envs.xland.world import World
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -38,7 +38,7 @@ class Shot(NamedTuple):
     duration: int
 
 
-def film(environment: XLand, frames: Sequence[Frame], path: Path | str) -> Path:
+def film(environment: World, frames: Sequence[Frame], path: Path | str) -> Path:
     """Write the frames as a film; the ending of `path`, .gif or .mp4, says which kind.
 
     The file appears only when it is complete.
@@ -63,7 +63,7 @@ def film(environment: XLand, frames: Sequence[Frame], path: Path | str) -> Path:
     return path
 
 
-def shots(environment: XLand, frames: Sequence[Frame]) -> list[Shot]:
+def shots(environment: World, frames: Sequence[Frame]) -> list[Shot]:
     """The film, picture by picture: a goal that is reached is celebrated, an ending is held."""
     planned = []
     for scene in scenes(environment, frames):

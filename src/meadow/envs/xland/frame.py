@@ -1,15 +1,16 @@
 """Frame: one step of a life as a film shows it, and what came before it in the trial."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
-from jaxtyping import Array, Float, Int, Key, PyTree
+from jaxtyping import Array, Int, Key, PyTree
 
+from meadow.core.timestep import TimeStep
 from meadow.envs.xland.advance import Fired, State
 from meadow.envs.xland.draw import map_of
 from meadow.envs.xland.world import World
@@ -26,6 +27,7 @@ class Frame(NamedTuple):
         action: that led here; None on the first frame of an episode.
         episode: index in the trial, from 0; a film may show several trials.
         reward: of this step.
+        over: whether the episode ended with this step.
     """
 
     state: State
@@ -34,6 +36,7 @@ class Frame(NamedTuple):
     action: int | None
     episode: int
     reward: float
+    over: bool = False
 
 
 class Outcome(NamedTuple):
@@ -70,25 +73,25 @@ def scenes(environment: World, frames: Sequence[Frame]) -> list[Scene]:
         earlier = before.outcomes[: -1 if goes_on else None] if before and same_trial else ()
         changed = _changed(environment, before.frame, frame) if before and goes_on else ()
         total = frame.reward + (before.total if before and goes_on else 0.0)
-        outcomes = (*earlier, outcome(environment, frame.state, frame.fired))
+        outcomes = (*earlier, outcome(frame))
         told.append(Scene(frame, outcomes, len(outcomes), total, changed))
     return _counted(told)
 
 
-def outcome(environment: World, state: State, fired: Fired | None) -> Outcome:
-    """How an episode stands that a step which set off `fired` has brought to `state`."""
-    steps = int(state.step)
-    if fired is not None and bool(fired.goal):
+def outcome(frame: Frame) -> Outcome:
+    """How the episode stands at a frame."""
+    steps = int(frame.state.step)
+    if frame.fired is not None and bool(frame.fired.goal):
         return Outcome(True, steps)
-    return Outcome(False if steps >= environment.time_limit else None, steps)
+    return Outcome(False if frame.over else None, steps)
 
 
 def advance(
-    environment: World, state: State, task: PyTree, action: Int[Array, ""]
-) -> tuple[State, Float[Array, ""], Fired]:
-    """One step, its reward, and what it set off."""
-    after, timestep = environment.step(state, task, action, key=jr.key(0))
-    return after, timestep.reward, environment.fired(state, task, action)
+    environment: World, state: State, task: PyTree, action: Int[Array, ""], *, key: Key[Array, ""]
+) -> tuple[State, TimeStep, Fired]:
+    """One step, and what it set off."""
+    after, timestep = environment.step(state, task, action, key=key)
+    return after, timestep, environment.fired(state, task, action)
 
 
 def frames_from_actions(
@@ -96,19 +99,20 @@ def frames_from_actions(
 ) -> list[Frame]:
     """The trial in which these actions are done; an episode that ends is followed by the next."""
     reset, step = eqx.filter_jit(environment.reset), eqx.filter_jit(advance)
-    key, key_reset = jr.split(key)
-    state, _ = reset(task, key=key_reset)
-    frames = [Frame(jax.device_get(state), task, None, None, 0, 0.0)]
+    frames: list[Frame] = []
+    state: Any = None
+    episode, over = -1, True
     for action in actions:
-        episode = frames[-1].episode
-        if outcome(environment, frames[-1].state, frames[-1].fired).solved is not None:
-            key, key_reset = jr.split(key)
+        key, key_reset, key_step = jr.split(key, 3)
+        if over:
             state, _ = reset(task, key=key_reset)
             episode += 1
             frames.append(Frame(jax.device_get(state), task, None, None, episode, 0.0))
-        state, reward, fired = step(environment, state, task, jnp.int32(action))
-        lived, fired = jax.device_get((state, fired))
-        frames.append(Frame(lived, task, fired, int(action), episode, float(reward)))
+        state, timestep, fired = step(environment, state, task, jnp.int32(action), key=key_step)
+        lived, fired, reward, over = jax.device_get(
+            (state, fired, timestep.reward, timestep.last())
+        )
+        frames.append(Frame(lived, task, fired, int(action), episode, float(reward), bool(over)))
     return frames
 
 

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
-from jaxtyping import Array, Int, Key
+from jaxtyping import Array, Key
 
 from meadow.core.environment import AbstractEnvironment
 from meadow.core.errors import MeadowError
@@ -17,6 +17,7 @@ from meadow.core.timestep import TimeStep
 from meadow.envs.xland.advance import Fired, State
 from meadow.envs.xland.draw import map_of
 from meadow.envs.xland.environment import ACTIONS
+from meadow.envs.xland.frame import advance
 from meadow.envs.xland.world import World
 from meadow.tasks.tiles import EMPTY, FLOOR, name
 
@@ -79,7 +80,7 @@ class Game:
         self._key = jr.key(seed)
         self._sample = eqx.filter_jit(space.sample)
         self._reset = eqx.filter_jit(environment.reset)
-        self._step = eqx.filter_jit(_step)
+        self._step = eqx.filter_jit(advance)
         self._begin_task()
         # Compile now, so that the first key is answered at once.
         self._step(environment, self.state, self.task, jnp.int32(0), key=self._key)
@@ -184,13 +185,6 @@ def changes(environment: World, before: State, after: State) -> list[str]:
         held = int(after.pocket)
         told.append("you hold nothing now" if held == EMPTY else f"you hold {name(held)} now")
     return told
-
-
-def _step(
-    environment: World, state: State, task: Any, action: Int[Array, ""], *, key: Key[Array, ""]
-) -> tuple[State, TimeStep, Fired]:
-    after, timestep = environment.step(state, task, action, key=key)
-    return after, timestep, environment.fired(state, task, action)
 
 
 def _how(timestep: TimeStep, fired: Fired) -> str:

@@ -83,6 +83,11 @@ class Mixed(AbstractEnvironment[MixedTask, State]):
                         f"The members of `Mixed` must agree in `{name}`, but number 0 has "
                         f"{getattr(first, name)} and number {number} {getattr(other, name)}."
                     )
+            if other.compatibility:
+                raise TaskError(
+                    f"`Mixed` draws resets in its own way, but number {number} asks for "
+                    "`compatibility=True`. Leave it out, or use that environment alone."
+                )
         check_senses(self.view_size, first.observe, any(e.occlude for e in self.environments))
 
     @property

@@ -5,11 +5,12 @@ import dataclasses
 import numpy as np
 
 from meadow.envs.xland.draw import image, view_image, view_of
-from meadow.envs.xland.environment import ACTIONS, XLand
+from meadow.envs.xland.environment import ACTIONS
 from meadow.envs.xland.frame import Outcome, Scene
 from meadow.envs.xland.hidden import GAP, MARGIN, Strip, hidden
 from meadow.envs.xland.page import BAD, FAINT, GLOW, GOOD, INK, LINE, Colour, Page
 from meadow.envs.xland.sprites import sprites
+from meadow.envs.xland.world import World
 from meadow.tasks import kinds
 from meadow.tasks.tiles import EMPTY, name
 
@@ -28,7 +29,7 @@ class Panel:
         num_rules: the most that one of the film's tasks has, padding not counted.
     """
 
-    environment: XLand
+    environment: World
     num_rules: int
 
     @property
@@ -52,7 +53,7 @@ class Panel:
         return page
 
     def _map(self, page: Page, scene: Scene, burst: int | None) -> None:
-        height, width = self.environment.height, self.environment.width
+        height, width = self.environment.board.height, self.environment.board.width
         size = max(MAP // max(height, width), 4)
         x0 = MARGIN + (MAP - size * width) // 2
         y0 = MARGIN + (MAP - size * height) // 2
@@ -70,8 +71,7 @@ class Panel:
         y, x = np.argwhere(self.environment.board.cells() == int(scene.frame.state.position))[0]
         if burst is not None:
             page.burst((x0 + (x + 0.5) * size, y0 + (y + 0.5) * size), size, burst)
-        steps = scene.outcomes[-1].steps
-        told = f"Goal reached in {steps} steps" if solved else f"Time is up after {steps} steps"
+        told = _ending(scene.outcomes[-1], self.environment.time_limit)
         # At the end of the map where the agent is not.
         middle = y0 + size * (1.5 if y > height // 2 else height - 1.5)
         page.banner(told, (MARGIN + MAP / 2, middle), GOOD if solved else INK)
@@ -105,7 +105,12 @@ class Panel:
         page.write((x, y + 72), name(pocket), 13, fit=WIDTH - MARGIN - x)
         page.write((x, y + 118), "DOES", 11, FAINT)
         action = scene.frame.action
-        page.write((x, y + 134), "begins" if action is None else ACTIONS[action], 15)
+        page.write((x, y + 134), "begins" if action is None else self._word(action), 15)
+
+    def _word(self, action: int) -> str:
+        """What an action does; not every environment counts them alike."""
+        effect = getattr(self.environment, "actions", range(len(ACTIONS)))[action]
+        return (*ACTIONS, "done")[effect]
 
 
 def _episodes(page: Page, scene: Scene, limit: int) -> None:
@@ -126,6 +131,13 @@ def _episodes(page: Page, scene: Scene, limit: int) -> None:
             now = index == len(scene.outcomes) - 1
             centre = ((left + right) / 2, bottom + 4)
             page.write(centre, str(episode.steps), 12, INK if now else FAINT, anchor="ma")
+
+
+def _ending(episode: Outcome, limit: int) -> str:
+    if episode.solved:
+        return f"Goal reached in {episode.steps} steps"
+    how = "Time is up" if episode.steps >= limit else "Failed"
+    return f"{how} after {episode.steps} steps"
 
 
 def _mark(episode: Outcome) -> Colour:
