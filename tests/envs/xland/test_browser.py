@@ -14,9 +14,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from meadow import cli
 from meadow.core.environment import AbstractEnvironment
 from meadow.core.errors import MeadowError, TaskError
 from meadow.core.task import AbstractTaskSpace
+from meadow.envs import published
 from meadow.envs.minigrid.environment import MiniGrid
 from meadow.envs.xland.browser import server
 from meadow.envs.xland.browser.session import LONGEST, Menu, Session
@@ -25,6 +27,7 @@ from meadow.envs.xland.draw import map_of, view_of, view_window
 from meadow.envs.xland.environment import XLand
 from meadow.envs.xland.game import WORDS
 from meadow.envs.xland.sprites import occupied, sprites
+from meadow.envs.xland.world import World
 from meadow.tasks.tiles import parse
 
 TOKEN = "secret"
@@ -272,6 +275,19 @@ def test_a_taken_port_is_replaced():
 def test_what_cannot_be_played_is_said_before_anything_is_served(menu: Menu):
     with pytest.raises(TaskError, match="full"):
         server.serve(menu, "full", port=0)
+
+
+def test_the_command_line_offers_every_world(monkeypatch: pytest.MonkeyPatch):
+    asked: list[tuple] = []
+    monkeypatch.setattr(server, "serve", lambda *args: asked.append(args))
+    monkeypatch.setattr(cli, "_cache_compiled_programs", lambda: None)
+    cli.main(["play", "MiniGrid-DoorKey-5x5", "--browser", "--seed", "3"])
+    ((menu, *rest),) = asked
+    assert rest == ["MiniGrid-DoorKey-5x5", None, 3]
+    assert {"demo", *published.ids()} <= set(menu.worlds) and "high" in menu.kinds
+    for world in menu.worlds:
+        environment, _ = menu.open(world, None)
+        assert isinstance(environment, World), f"{world} is offered, but cannot be played"
 
 
 def test_a_missing_package_is_named(menu: Menu, monkeypatch: pytest.MonkeyPatch):

@@ -1,8 +1,8 @@
 """Sheet: sprites as PNG files, from which a page draws pixel for pixel what `draw.image` draws.
 
-A sheet holds every tile, tile byte by tile byte, sixteen in a row. One sheet shows the tiles as they
-are, one as they are where the agent sees, and four of each sort show the agent on them: a browser
-that laid it over a tile itself would round the colours otherwise.
+A sheet holds every tile, tile byte by tile byte, sixteen in a row. One sheet shows the tiles as
+they are, one as they are where the agent sees, and four of each sort show the agent on them: a
+browser that laid it over a tile itself would round the colours otherwise.
 """
 
 import functools
