@@ -5,6 +5,7 @@ import pytest
 from meadow.envs.xland.mixed import MixedTasks
 from meadow.tasks.closure import Solvable
 from meadow.tasks.minigrid.memory import Memory
+from meadow.tasks.minigrid.multiroom import MultiRoom
 from meadow.tasks.trees import Trees
 from meadow.testing import check_task_space
 from meadow.testing.probes import Choice
@@ -17,6 +18,7 @@ SPACES = [
     Solvable(Trees(depth=1)),
     MixedTasks((TREES, Trees(depth=0))),
     Memory(8),
+    MultiRoom(2, 4, 10),
 ]
 
 
