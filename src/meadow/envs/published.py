@@ -105,12 +105,13 @@ def _levels(
     of_space = _fields(type(published))
     of_environment = _fields(MiniGrid) - {"height", "width"}
     _check(id, overrides, of_space | of_environment | {"compatibility"})
-    space = dataclasses.replace(published, **_only(overrides, of_space))
-    # A level says how large its map is, whatever its space calls that.
-    level = eqx.filter_eval_shape(lambda key: (tasks or space).sample(key=key), jr.key(0))
-    height, width = level.map.shape
+    space: Any = dataclasses.replace(published, **_only(overrides, of_space))
     settings = {"max_steps": space.time_limit} | settings | _only(overrides, of_environment)
-    return MiniGrid(height=height, width=width, **settings), tasks or space
+    played = space if tasks is None else tasks
+    # A level says how large its map is, whatever its space calls that.
+    level = eqx.filter_eval_shape(lambda key: played.sample(key=key), jr.key(0))
+    height, width = level.map.shape
+    return MiniGrid(height=height, width=width, **settings), played
 
 
 def _fields(definition: type) -> set[str]:
