@@ -237,7 +237,7 @@ def test_evaluating_as_the_peer_does(capsys, run):
     options = ["--tasks", str(NUM_TASKS), "--episodes", "12", "--tasks-from", "training"]
     cli.main(["eval", str(run.path), *options])
     said = capsys.readouterr()
-    assert f"{NUM_TASKS} training tasks, all 12 episodes of a trial together" in said.err
+    assert f"{NUM_TASKS} tasks drawn as in training, 12 episodes in all" in said.err
     figures = json.loads(said.out)
     assert figures["training_tasks"] == NUM_TASKS and figures["episodes"] == 12
     for name in ("sum_mean", "sum_median", "sum_20th_percentile"):

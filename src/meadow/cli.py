@@ -123,8 +123,10 @@ def evaluate(
     )
     _console().print(evaluation.table(report))
     _console().print(evaluation.sums(report))
-    picture = evaluation.plot(report, folder.plots / "adaptation.png")
-    print(json.dumps({"iteration": iteration, **evaluation.summary(report), "plot": str(picture)}))
+    figures = {"iteration": iteration, **evaluation.summary(report)}
+    if report.episodes > 1:
+        figures["plot"] = str(evaluation.plot(report, folder.plots / "adaptation.png"))
+    print(json.dumps(figures))
 
 
 def play(

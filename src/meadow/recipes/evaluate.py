@@ -62,27 +62,28 @@ class Report:
     @property
     def which(self) -> str:
         """How many tasks of which kind, in words."""
-        return f"{self.num_tasks:,} {'held-out tasks' if self.held_out else 'training tasks'}"
+        kind = "held-out tasks" if self.held_out else "tasks drawn as in training"
+        return f"{self.num_tasks:,} {kind}"
 
     def success(self, agent: str, episodes: Sequence[int] | None = None) -> list[Estimate]:
         """Share of tasks solved in each episode, or in those given."""
-        columns = self.outcomes[agent].success.T
+        columns = np.asarray(self.outcomes[agent].success).T
         return [estimate(column) for column in _some(columns, episodes)]
 
     def returns(
         self, agent: str, statistic: str, episodes: Sequence[int] | None = None
     ) -> list[Estimate]:
         """A statistic over tasks of the return of each episode, or of those given."""
-        columns = self.outcomes[agent].returns.T
+        columns = np.asarray(self.outcomes[agent].returns).T
         return [estimate(column, statistic) for column in _some(columns, episodes)]
 
     def earned(self, agent: str) -> Float[np.ndarray, "tasks"]:
         """The sum of the returns of all episodes."""
-        return self.outcomes[agent].returns.sum(axis=1)
+        return np.asarray(self.outcomes[agent].returns).sum(axis=1)
 
     def steps(self, agent: str) -> Float[np.ndarray, "tasks"]:
         """The steps of all episodes together."""
-        return self.outcomes[agent].lengths.sum(axis=1).astype(float)
+        return np.asarray(self.outcomes[agent].lengths).sum(axis=1).astype(float)
 
 
 def _some(rows: np.ndarray, which: Sequence[int] | None) -> np.ndarray:
@@ -175,25 +176,26 @@ def table(report: Report) -> Table:
 
 def sums(report: Report) -> Table:
     """What each agent earned in all episodes of a task together, and in how many steps."""
+    episodes = "1 episode" if report.episodes == 1 else f"{report.episodes} episodes"
     page = Table(
-        title=f"{report.which}, all {report.episodes} episodes of a trial together",
+        title=f"{report.which}, {episodes} in all",
         caption="Over tasks, with 95 % bootstrap intervals.",
         box=SIMPLE_HEAD,
     )
-    page.add_column("sum of returns")
-    for statistic in STATISTICS:
-        page.add_column(statistic, justify="center", no_wrap=True)
-    for statistic in _OF_LENGTHS:
-        page.add_column(f"steps, {statistic}", justify="center", no_wrap=True)
+    page.add_column("")
     for name in report.outcomes:
-        earned = [_plain(estimate(report.earned(name), one)) for one in STATISTICS]
-        steps = [_plain(estimate(report.steps(name), one), 0) for one in _OF_LENGTHS]
-        page.add_row(name, *earned, *steps)
+        page.add_column(name, justify="center", no_wrap=True)
+    page.add_row("[italic]sum of returns[/]")
+    for statistic in STATISTICS:
+        page.add_row(statistic, *(_sum(report.earned(n), statistic) for n in report.outcomes))
+    page.add_row("[italic]steps[/]")
+    for statistic in _OF_LENGTHS:
+        page.add_row(statistic, *(_sum(report.steps(n), statistic, 0) for n in report.outcomes))
     return page
 
 
-def _plain(one: Estimate, digits: int = 2) -> str:
-    value, low, high = (f"{number:,.{digits}f}" for number in one)
+def _sum(values: Float[np.ndarray, "tasks"], statistic: str, digits: int = 2) -> str:
+    value, low, high = (f"{number:,.{digits}f}" for number in estimate(values, statistic))
     return f"{value}\n[dim]{low}–{high}[/]"
 
 
