@@ -121,3 +121,12 @@ def test_progress_is_shown_on_request_and_on_stderr(little, capsys):
     kept("trivial-little", again=True, progress=True)
     said = capsys.readouterr()
     assert not said.out and "Making trivial-little" in said.err
+
+
+def test_every_set_has_its_content_written_down():
+    contents = [what.content for what in BENCHMARKS.values()]
+    assert all(len(bytes.fromhex(content)) == 32 for content in contents), "SHA-256"
+    assert len(set(contents)) == len(contents), "no two sets are equal"
+    for name, what in BENCHMARKS.items():
+        assert (what.today is not None) == name.endswith("-v2"), f"{name}: v2 sets have repeats"
+        assert what.today is None or BENCHMARKS[what.today].kind == what.kind, name
