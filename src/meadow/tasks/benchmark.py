@@ -70,8 +70,8 @@ BENCHMARKS = {
     "medium-3m": Published(
         "medium", 3_000_000, "2ee460f28b7f45ecdb8d7117cdf0d4bbb4cbb79b3e3a9fcd7523db1671ff12b0"
     ),
-    "high-1m": Published("high", 1_000_000, "HASH:high-1m"),
-    "high-3m": Published("high", 3_000_000, "HASH:high-3m"),
+    "high-1m": Published("high", 1_000_000, "eef4a86c2108bb6d4ff1ef84185540090679d1311f2a83ccff1434d9a350b1a9"),
+    "high-3m": Published("high", 3_000_000, "638aab66bb0a4b84e56ee9b3da2acfbd0e6ccef91fe42dc60d08ce36fe5a0f6d"),
     "trivial-1m-v2": Published(
         "trivial",
         1_000_000,
@@ -96,8 +96,8 @@ BENCHMARKS = {
         "c18cbbd9e306f7d9ceb4915ede636bbac599292ad09d97e397a420a7017a71b6",
         "medium-3m",
     ),
-    "high-1m-v2": Published("high", 1_000_000, "HASH:high-1m-v2", "high-1m"),
-    "high-3m-v2": Published("high", 3_000_000, "HASH:high-3m-v2", "high-3m"),
+    "high-1m-v2": Published("high", 1_000_000, "d128e626c2d66ff9b2e78300d9f73a4f81f909ace47e0c0fe225626c65f92e58", "high-1m"),
+    "high-3m-v2": Published("high", 3_000_000, "5f117d62d3f6ddf7b2e811f412cc0bd15422a55f632f24ff816853282dfb670a", "high-3m"),
 }
 
 
