@@ -57,47 +57,33 @@ class Published:
         return self.size * width
 
 
+_CONTENTS = {
+    "trivial-21k": "df2994f112741c76f0f3d6196bedd82ee9cee413b5a326e56f0a34736a79a245",
+    "small-1m": "ffe7af32f0f7de9fe1cbe209db101d0fcd5ffb7ebf79559a8bf481f1e6a277fa",
+    "medium-1m": "9f0a4a668327a4de2c9d67df9acc349b2d19b83eac890f5645eb6471cc8f1c20",
+    "medium-3m": "2ee460f28b7f45ecdb8d7117cdf0d4bbb4cbb79b3e3a9fcd7523db1671ff12b0",
+    "high-1m": "eef4a86c2108bb6d4ff1ef84185540090679d1311f2a83ccff1434d9a350b1a9",
+    "high-3m": "638aab66bb0a4b84e56ee9b3da2acfbd0e6ccef91fe42dc60d08ce36fe5a0f6d",
+    "trivial-1m-v2": "1f190f7891babba5b16e1dbf6b8c48bcf80429a8ca77e616cda24fed6f3be5f1",
+    "small-1m-v2": "35dc782bfe320ad174d706297bb0e0d4419284cc2f231155ef8d62161330fd73",
+    "medium-1m-v2": "3a5d2da91e6e7d79768bb018134aba1310a83d83b100d5d4a6447b1bb9a84483",
+    "medium-3m-v2": "c18cbbd9e306f7d9ceb4915ede636bbac599292ad09d97e397a420a7017a71b6",
+    "high-1m-v2": "d128e626c2d66ff9b2e78300d9f73a4f81f909ace47e0c0fe225626c65f92e58",
+    "high-3m-v2": "5f117d62d3f6ddf7b2e811f412cc0bd15422a55f632f24ff816853282dfb670a",
+}
 BENCHMARKS = {
-    "trivial-21k": Published(
-        "trivial", 21_000, "df2994f112741c76f0f3d6196bedd82ee9cee413b5a326e56f0a34736a79a245"
-    ),
-    "small-1m": Published(
-        "small", 1_000_000, "ffe7af32f0f7de9fe1cbe209db101d0fcd5ffb7ebf79559a8bf481f1e6a277fa"
-    ),
-    "medium-1m": Published(
-        "medium", 1_000_000, "9f0a4a668327a4de2c9d67df9acc349b2d19b83eac890f5645eb6471cc8f1c20"
-    ),
-    "medium-3m": Published(
-        "medium", 3_000_000, "2ee460f28b7f45ecdb8d7117cdf0d4bbb4cbb79b3e3a9fcd7523db1671ff12b0"
-    ),
-    "high-1m": Published("high", 1_000_000, "eef4a86c2108bb6d4ff1ef84185540090679d1311f2a83ccff1434d9a350b1a9"),
-    "high-3m": Published("high", 3_000_000, "638aab66bb0a4b84e56ee9b3da2acfbd0e6ccef91fe42dc60d08ce36fe5a0f6d"),
-    "trivial-1m-v2": Published(
-        "trivial",
-        1_000_000,
-        "1f190f7891babba5b16e1dbf6b8c48bcf80429a8ca77e616cda24fed6f3be5f1",
-        "trivial-21k",
-    ),
-    "small-1m-v2": Published(
-        "small",
-        1_000_000,
-        "35dc782bfe320ad174d706297bb0e0d4419284cc2f231155ef8d62161330fd73",
-        "small-1m",
-    ),
-    "medium-1m-v2": Published(
-        "medium",
-        1_000_000,
-        "3a5d2da91e6e7d79768bb018134aba1310a83d83b100d5d4a6447b1bb9a84483",
-        "medium-1m",
-    ),
-    "medium-3m-v2": Published(
-        "medium",
-        3_000_000,
-        "c18cbbd9e306f7d9ceb4915ede636bbac599292ad09d97e397a420a7017a71b6",
-        "medium-3m",
-    ),
-    "high-1m-v2": Published("high", 1_000_000, "d128e626c2d66ff9b2e78300d9f73a4f81f909ace47e0c0fe225626c65f92e58", "high-1m"),
-    "high-3m-v2": Published("high", 3_000_000, "5f117d62d3f6ddf7b2e811f412cc0bd15422a55f632f24ff816853282dfb670a", "high-3m"),
+    "trivial-21k": Published("trivial", 21_000, _CONTENTS["trivial-21k"]),
+    "small-1m": Published("small", 1_000_000, _CONTENTS["small-1m"]),
+    "medium-1m": Published("medium", 1_000_000, _CONTENTS["medium-1m"]),
+    "medium-3m": Published("medium", 3_000_000, _CONTENTS["medium-3m"]),
+    "high-1m": Published("high", 1_000_000, _CONTENTS["high-1m"]),
+    "high-3m": Published("high", 3_000_000, _CONTENTS["high-3m"]),
+    "trivial-1m-v2": Published("trivial", 1_000_000, _CONTENTS["trivial-1m-v2"], "trivial-21k"),
+    "small-1m-v2": Published("small", 1_000_000, _CONTENTS["small-1m-v2"], "small-1m"),
+    "medium-1m-v2": Published("medium", 1_000_000, _CONTENTS["medium-1m-v2"], "medium-1m"),
+    "medium-3m-v2": Published("medium", 3_000_000, _CONTENTS["medium-3m-v2"], "medium-3m"),
+    "high-1m-v2": Published("high", 1_000_000, _CONTENTS["high-1m-v2"], "high-1m"),
+    "high-3m-v2": Published("high", 3_000_000, _CONTENTS["high-3m-v2"], "high-3m"),
 }
 
 
