@@ -1,18 +1,24 @@
-"""What the doors open to: a small room with two rules' worth of luck, and the probes."""
+"""What the doors open to, besides the probes: a small room and three tasks for it."""
 
+import jax
+import jax.numpy as jnp
 import pytest
 
 from meadow.envs.xland.environment import XLand
-from meadow.tasks.trees import Trees
+from meadow.tasks.grid import grid_task
+from meadow.tasks.table import Table
+
+OBJECTS = ("red ball", "blue star", "green key")
 
 
 @pytest.fixture(scope="session")
 def room() -> XLand:
-    """A room of three by three free cells, so small that random actions meet goals."""
+    """Three by three free cells, so few that random actions meet goals."""
     return XLand("R1", 5, 5, view_size=3, max_steps=12, observe=("direction", "pocket"))
 
 
 @pytest.fixture(scope="session")
-def trees() -> Trees:
-    """Tasks whose goal can be reached at once, with three objects."""
-    return Trees(depth=0, distractor_objects=2)
+def tasks() -> Table:
+    """Go near one of three things."""
+    each = [grid_task(goal=("agent_near", goal), objects=OBJECTS) for goal in OBJECTS]
+    return Table(jax.tree.map(lambda *x: jnp.stack(x), *each))

@@ -22,8 +22,8 @@ class TestConformance(test_utils.EnvironmentTestMixin, absltest.TestCase):
         yield from np.random.default_rng(0).integers(0, 2, 20)
 
 
-def test_specs_are_those_of_the_environment(room, trees):
-    env = Environment(room, trees)
+def test_specs_are_those_of_the_environment(room, tasks):
+    env = Environment(room, tasks)
     assert env.action_spec() == specs.DiscreteArray(6)
     assert env.observation_spec() == {
         "direction": specs.BoundedArray((4,), np.float32, 0.0, 1.0),

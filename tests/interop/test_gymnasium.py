@@ -24,13 +24,13 @@ NUM_ENVS = 4
 
 
 @pytest.fixture(scope="module")
-def env(room, trees) -> Env:
-    return Env(room, trees, Trial(episodes=2))
+def env(room, tasks) -> Env:
+    return Env(room, tasks, Trial(episodes=2))
 
 
 @pytest.fixture(scope="module")
-def envs(room, trees) -> VectorEnv:
-    return VectorEnv(room, trees, NUM_ENVS, Trial(episodes=2))
+def envs(room, tasks) -> VectorEnv:
+    return VectorEnv(room, tasks, NUM_ENVS, Trial(episodes=2))
 
 
 def maze(mode: AutoresetMode) -> VectorEnv:
@@ -43,11 +43,11 @@ def same(expected, got, what):
         np.testing.assert_array_equal(expected[name], got[name], f"{what}: {name}")
 
 
-def test_gymnasiums_own_checker_finds_nothing(room, trees):
+def test_gymnasiums_own_checker_finds_nothing(room, tasks):
     gymnasium.register(
         "meadow-test/Room-v0",
         entry_point="meadow.interop.gymnasium:Env",
-        kwargs={"environment": room, "space": trees},
+        kwargs={"environment": room, "space": tasks},
     )
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -118,15 +118,15 @@ def test_an_end_terminates_and_a_cut_truncates():
     assert seen == {True, False}, "both tasks were met"
 
 
-def test_steps_that_cannot_be_done_are_refused(room, trees):
-    env = Env(room, trees)
+def test_steps_that_cannot_be_done_are_refused(room, tasks):
+    env = Env(room, tasks)
     with pytest.raises(ResetNeeded, match=r"env\.reset"):
         env.step(0)
     env.reset(seed=0)
     for wrong in (6, -1, 1.5, "move", [0, 1], True):
         with pytest.raises(InvalidAction, match=r"0\.\.5"):
             env.step(wrong)
-    for right in (0, np.int64(5), np.array(3)):
+    for right in (1, np.int64(5), np.array(3)):
         env.step(right)
     short = Env(Matching(num=16), Choice(16), Trial(episodes=3))
     short.reset(seed=0)
@@ -221,9 +221,9 @@ def test_some_lives_begin_again_and_others_go_on():
         envs.step(np.zeros(NUM_ENVS - 1, int))
 
 
-def test_equal_definitions_share_their_programs(room, trees):
-    one, two = Env(room, trees), Env(dataclasses.replace(room), trees)
-    other = Env(dataclasses.replace(room, max_steps=9), trees)
+def test_equal_definitions_share_their_programs(room, tasks):
+    one, two = Env(room, tasks), Env(dataclasses.replace(room), tasks)
+    other = Env(dataclasses.replace(room, max_steps=9), tasks)
     assert one._life._programs is two._life._programs, "compiled once for all"
     assert one._life._programs is not other._life._programs
 
@@ -246,15 +246,15 @@ def test_every_probe_can_be_announced(key):
             Env(environment, tasks, render_mode="rgb_array")
 
 
-def test_a_moment_is_drawn_and_written(room, trees):
-    picture = Env(room, trees, render_mode="rgb_array")
+def test_a_moment_is_drawn_and_written(room, tasks):
+    picture = Env(room, tasks, render_mode="rgb_array")
     with pytest.raises(ResetNeeded, match="reset"):
         picture.render()
     picture.reset(seed=0)
     assert picture.render().shape == (160, 160, 3)
-    many = VectorEnv(room, trees, NUM_ENVS, Trial(episodes=2), render_mode="ansi")
+    many = VectorEnv(room, tasks, NUM_ENVS, Trial(episodes=2), render_mode="ansi")
     many.reset(seed=0)
-    (first, *_), lines = many.render(), Env(room, trees, render_mode="ansi")
+    (first, *_), lines = many.render(), Env(room, tasks, render_mode="ansi")
     lines.reset(seed=0)
     assert lines.render() == first and first.startswith("#" * 10), "life 0 is drawn first"
 

@@ -69,24 +69,30 @@ def test_parameters_say_where_tasks_come_from():
     spaces = Table(jnp.array([[0, 1], [2, 3]]))
     drawn = np.asarray(jax.jit(jax.vmap(jax.vmap(shown, (None, 0))))(spaces, keys.reshape(2, 4)))
     assert set(drawn[0].flat) == {0, 1} and set(drawn[1].flat) == {2, 3}, "a space for each half"
-    assert set(np.ravel(jax.vmap(shown, (None, 0))(env.default_params, keys))) == {0, 1, 2, 3}
 
 
 def test_old_keys_are_taken_too(maze):
-    new, old = maze.reset(jr.key(3))[0], maze.reset(jr.PRNGKey(3))[0]
+    reset = jax.jit(lambda key: maze.reset(key)[0])
+    new, old = reset(jr.key(3)), reset(jr.PRNGKey(3))
     np.testing.assert_array_equal(new, old)
 
 
 def test_the_last_observation_is_there_for_who_asks():
     env = Gymnax(TMaze(length=1), Choice(2))
-    _, state = env.reset(jr.key(0))
-    for _ in range(2):
-        shown, state, _, done, _ = env.step_env(jr.key(1), state, jnp.int32(0))
+
+    @jax.jit
+    def lived(key):
+        _, state = env.reset(key)
+        _, state, *_ = env.step_env(key, state, jnp.int32(0))
+        shown, _, _, done, _ = env.step_env(key, state, jnp.int32(0))
+        return shown, done
+
+    shown, done = lived(jr.key(0))
     assert done and not shown[:2].any(), "the end shows no cue: nothing has begun yet"
 
 
-def test_spaces_are_those_of_the_environment(room, trees):
-    env = Gymnax(room, trees)
+def test_spaces_are_those_of_the_environment(room, tasks):
+    env = Gymnax(room, tasks)
     assert (env.name, env.num_actions) == ("XLand", 6)
     assert env.action_space(env.default_params) == Discrete(6)
     space = env.observation_space(env.default_params)

@@ -163,7 +163,8 @@ class Driven(eqx.Module):
         waiting, over = life.timestep.last(), life.over
         space = life.task.space
         same = eqx.tree_at(lambda life: life.task, life, Draw(life.task.task, luck, space))
-        life = revive(self.drawn, same, Draw(luck, luck, space), key=jr.key(0))
+        # Keys are made of the draws, where they are needed.
+        life = revive(self.drawn, same, Draw(luck, luck, space), keys=jr.wrap_key_data(lives.seed))
         return Lives(life, lives.seed, lives.draws + waiting, lives.trial + (waiting & over))
 
     def abandon(self, lives: Lives, who: Bool[Array, "batch"]) -> Lives:

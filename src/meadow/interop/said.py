@@ -93,6 +93,8 @@ def action_of(spec: ActionSpec, value: Any, batch: tuple[int, ...] = ()) -> np.n
     Raises:
         SpecError: it is not what the spec announced.
     """
+    if type(value) is int and not batch and isinstance(spec, Discrete) and 0 <= value < spec.num:
+        return np.asarray(value, np.int32)  # by far the most frequent case, a tenth of the time
     action = np.asarray(value)
     if isinstance(spec, Discrete):
         what = f"whole numbers in 0..{spec.num - 1} of shape {batch}"

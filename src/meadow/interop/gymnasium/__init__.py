@@ -1,7 +1,7 @@
 """Gymnasium: one environment, many at once, and the published ones by name.
 
 >>> import gymnasium
->>> register_all()
+>>> names = register_all()
 >>> env = gymnasium.make("meadow/XLand-MiniGrid-R1-9x9-v0")
 >>> env.observation_space
 Dict('view': Box(0, 255, (5, 5), uint8))

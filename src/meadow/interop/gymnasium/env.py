@@ -47,7 +47,8 @@ class Env(gymnasium.Env):
         self.metadata = metadata(environment)
         check_render_mode(self.metadata, render_mode)
         self.environment, self.render_mode = environment, render_mode
-        self.action_space = action_space(environment.action_spec)
+        self._spec = environment.action_spec
+        self.action_space = action_space(self._spec)
         self.observation_space = observation_space(environment, space)
         self._life = Single(Driven(environment, space, trial or Trial(episodes=1)))
         self._begun, self._ended = False, False
@@ -72,12 +73,10 @@ class Env(gymnasium.Env):
             InvalidAction: the action is none of the action space.
         """
         if not self._begun or self._ended:
-            raise ResetNeeded(
-                "The episode has ended" if self._begun else "No episode has begun",
-                "call `env.reset()` before `env.step(action)`.",
-            )
+            why = "The episode has ended" if self._begun else "No episode has begun"
+            raise ResetNeeded(f"{why}: call `env.reset()` before `env.step(action)`.")
         try:
-            said = self._life.step(action_of(self.environment.action_spec, action))
+            said = self._life.step(action_of(self._spec, action))
         except SpecError as error:
             raise InvalidAction(str(error)) from error
         terminated, truncated = bool(said.terminated), bool(said.truncated)

@@ -167,6 +167,8 @@ def infos(said: Said, who: Bool[np.ndarray, "num"]) -> dict[str, np.ndarray]:
 def _each(observation: PyTree, who: Bool[np.ndarray, "num"]) -> np.ndarray:
     """The observations of some lives one by one, None for the others."""
     each = np.full(who.shape, None, object)
-    for i in np.flatnonzero(who):
-        each[i] = jax.tree.map(lambda x: x[i].copy(), observation)  # noqa: B023
+    leaves, structure = jax.tree.flatten(observation)
+    theirs = [x[who] for x in leaves]
+    for row, i in enumerate(np.flatnonzero(who)):
+        each[i] = structure.unflatten([x[row, ...] for x in theirs])
     return each
