@@ -9,7 +9,7 @@ from meadow.envs.xland.observe import view
 from meadow.envs.xland.occlusion import visible
 from meadow.tasks.tiles import FLOOR, IS_FLOOR, WALL, parse
 
-SIZES = (3, 5, 7, 9, 11)
+SIZES = (3, 7, 11)
 DOORS = [parse(f"red {state} door") for state in ("locked", "closed", "open")]
 PALETTE = np.array([WALL, *DOORS, parse("blue ball"), parse("green goal"), FLOOR], np.uint8)
 BATCH = 512

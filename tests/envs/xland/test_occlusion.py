@@ -78,7 +78,7 @@ def swept(view: np.ndarray) -> np.ndarray:
     return seen
 
 
-@pytest.mark.parametrize("size", [1, 3, 5, 31])
+@pytest.mark.parametrize("size", [3, 31])
 def test_runs_are_what_two_passes_light(size: int):
     rng, num = np.random.default_rng(size), 8 if size > 7 else 64
     opaque = rng.random((num, size, size)) < rng.random((num, 1, 1)) * 0.7

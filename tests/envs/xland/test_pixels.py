@@ -1,7 +1,5 @@
 """Pixels: the view as a picture, on the device."""
 
-from functools import partial
-
 import jax
 import jax.numpy as jnp
 import jax.random as jr
@@ -30,17 +28,21 @@ def test_the_device_draws_what_the_host_draws(size: int, look: str):
 
 def test_only_the_view_is_changed(chain):
     shown = Pixels(SMALL, tile=8)
-    for verb in ("reset", "step"):
-        if verb == "reset":
-            both = [jax.jit(e.reset)(chain, key=jr.key(0)) for e in (SMALL, shown)]
-        else:
-            step = [jax.jit(partial(e.step, key=jr.key(0))) for e in (SMALL, shown)]
-            both = [step(both[0][0], chain, jnp.int32(0)) for step in step]
-        (state, plain), (other, seen) = both
+
+    @jax.jit
+    def lived(task, key):
+        def live(environment):
+            begun = environment.reset(task, key=key)
+            return begun, environment.step(begun[0], task, jnp.int32(0), key=key)
+
+        return live(SMALL), live(shown)
+
+    for (state, plain), (other, seen) in zip(*lived(chain, jr.key(0)), strict=True):
         view = seen.observation.pop("view")
         expected = DRAW(plain.observation.pop("view"), 8, "published")
-        assert jax.tree.all(jax.tree.map(jnp.array_equal, (state, plain), (other, seen))), verb
-        assert jnp.array_equal(view, expected), f"`view` after {verb} is the picture of the view"
+        same = jax.tree.map(jnp.array_equal, (state, plain), (other, seen))
+        assert jax.tree.all(same), "pictures change nothing else"
+        assert jnp.array_equal(view, expected), "`view` is the picture of the view"
     assert shown.action_spec == SMALL.action_spec
 
 

@@ -16,6 +16,7 @@ wall for MiniGrid, EMPTY and clear for XLand-MiniGrid and here. That can be told
 outermost wall has a hole.
 """
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, UInt8, UInt32
@@ -24,6 +25,7 @@ from meadow.core.errors import TaskError
 from meadow.tasks.tiles import EMPTY, OPAQUE
 
 LARGEST = 31  # cells across: a row is one integer of 32 bits
+_TOGETHER = 8  # rows in one piece: more would compile slowly, fewer wait for each other on a GPU
 
 
 def occlude(
@@ -45,7 +47,6 @@ def visible(
     Raises:
         TaskError: a view too large (while tracing).
 
-    >>> import jax
     >>> walled = jnp.full((3, 3), 30, jnp.uint8).at[2].set(19)  # a wall across, floor at its foot
     >>> jax.jit(visible)(walled).astype(int).tolist()
     [[0, 0, 0], [1, 1, 1], [1, 1, 1]]
@@ -55,13 +56,17 @@ def visible(
     clear = ~_opaque(view) if inside is None else ~_opaque(view) & inside
     columns = np.arange(size, dtype=np.uint32)
     rows = jnp.sum(jnp.where(clear, np.uint32(1) << columns, 0), -1, dtype=jnp.uint32)
-    lit, seen = jnp.full(rows.shape[:-1], 1 << size // 2, jnp.uint32), []
-    for y in reversed(range(size)):
-        runs = _filled(rows[..., y], lit, size)
+    begin = jnp.full(rows.shape[:-1], 1 << size // 2, jnp.uint32)
+
+    def row(lit: Array, clear: Array) -> tuple[Array, Array]:
+        runs = _filled(clear, lit, size)
         around = runs | (runs << 1) | (runs >> 1)
-        seen.append(lit | around)
-        lit = around
-    return (jnp.stack(seen[::-1], -1)[..., None] >> columns & 1) != 0
+        return around, lit | around
+
+    _, seen = jax.lax.scan(
+        row, begin, jnp.moveaxis(rows, -1, 0), reverse=True, unroll=min(size, _TOGETHER)
+    )
+    return (jnp.moveaxis(seen, 0, -1)[..., None] >> columns & 1) != 0
 
 
 def check_size(size: int) -> None:
