@@ -1,11 +1,13 @@
 """Every task space keeps the laws: add yours to the list."""
 
+import jax.numpy as jnp
 import pytest
 
 from meadow.envs.xland.mixed import MixedTasks
 from meadow.tasks.closure import Solvable
 from meadow.tasks.minigrid.memory import Memory
 from meadow.tasks.minigrid.multiroom import MultiRoom
+from meadow.tasks.only import Numbered, Only
 from meadow.tasks.trees import Trees
 from meadow.testing import check_task_space
 from meadow.testing.probes import Choice
@@ -14,6 +16,8 @@ TREES = Trees(depth=1, distractor_rules=1)
 SPACES = [
     Choice(1),
     Choice(5),
+    Only(jnp.arange(3)),
+    Numbered("small", 3),
     TREES,
     Solvable(Trees(depth=1)),
     MixedTasks((TREES, Trees(depth=0))),
