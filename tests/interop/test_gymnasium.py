@@ -138,27 +138,20 @@ def test_steps_that_cannot_be_done_are_refused(room, tasks):
 def test_one_life_is_one_of_many(env, envs):
     """Number i of a batch seeded s lives what one life lives that is seeded s + i."""
     actions = np.random.default_rng(1).integers(0, 6, (40, NUM_ENVS))
-    shown, told = envs.reset(seed=7)
-    many, ended = [(shown, np.zeros(NUM_ENVS), told)], 0
-    for row in actions:
-        shown, reward, terminated, truncated, told = envs.step(row)
-        many.append((shown, reward, told))
-        ended += int((terminated | truncated).sum())
-    assert ended > 2 * NUM_ENVS, "lives went through several episodes"
+    many = [envs.reset(seed=7), *(envs.step(row) for row in actions)]
     for i in range(NUM_ENVS):
-        shown, told = env.reset(seed=7 + i)
-        for t, action in enumerate([None, *actions[:, i]]):
-            if action is not None:
-                last, reward, terminated, truncated, told = shown = env.step(action)
-                shown, final = last, told
-                if terminated or truncated:
-                    kept = many[t][2]["final_obs"][i]
-                    same(last, kept, f"the last observation of an episode, life {i} at {t}")
-                    assert final["trial_over"] == many[t][2]["final_info"]["trial_over"][i]
-                    shown, told = env.reset()
-                assert reward == many[t][1][i], f"reward, life {i} at {t}"
-            same(shown, {k: v[i] for k, v in many[t][0].items()}, f"life {i} at {t}")
-            assert told == {k: many[t][2][k][i] for k in told}, f"infos, life {i} at {t}"
+        one, ends = env.reset(seed=7 + i), 0
+        for t, told in enumerate(many):
+            what = f"life {i} at {t}"
+            same(one[0], {name: x[i] for name, x in told[0].items()}, f"observation, {what}")
+            assert one[-1] == {name: told[-1][name][i] for name in one[-1]}, f"infos, {what}"
+            if len(one) > 2:
+                assert one[1:4] == tuple(x[i] for x in told[1:4]), f"reward or end, {what}"
+            ended = len(one) > 2 and (one[2] or one[3])
+            ends += ended
+            if t < len(actions):
+                one = env.reset() if ended else env.step(actions[t, i])
+        assert ends > 2, "the life went through several episodes and a new trial"
 
 
 def test_episodes_are_told_apart_as_gymnasium_does(envs):
@@ -167,40 +160,46 @@ def test_episodes_are_told_apart_as_gymnasium_does(envs):
     assert shown in envs.observation_space
     recorded.action_space.seed(0)
     returns, lengths, total, steps = [], [], np.zeros(NUM_ENVS), np.zeros(NUM_ENVS, int)
-    for _ in range(30):
-        shown, reward, terminated, truncated, told = recorded.step(recorded.action_space.sample())
-        total, steps, ended = total + reward, steps + 1, terminated | truncated
-        if ended.any():
-            np.testing.assert_array_equal(told["_final_obs"], ended)
-            returns += list(total[ended])
-            lengths += list(steps[ended])
-        total[ended], steps[ended] = 0, 0
+    ended = np.zeros(NUM_ENVS, bool)
+    for _ in range(40):
+        _, reward, terminated, truncated, _ = recorded.step(recorded.action_space.sample())
+        assert not reward[ended].any(), "the step that begins an episode pays nothing"
+        total, steps = np.where(ended, 0, total + reward), np.where(ended, 0, steps + 1)
+        ended = terminated | truncated
+        returns += list(total[ended])
+        lengths += list(steps[ended])
     assert list(recorded.length_queue) == lengths and max(lengths) == 12
     np.testing.assert_allclose(recorded.return_queue, returns, err_msg="no reward is lost")
 
 
-def test_the_step_after_an_end_may_begin_the_next():
-    """NEXT_STEP lives what SAME_STEP lives, with one more row for every end."""
-    modes = AutoresetMode.SAME_STEP, AutoresetMode.NEXT_STEP
-    short, long = (maze(mode) for mode in modes)
-    assert long.metadata["autoreset_mode"] is AutoresetMode.NEXT_STEP
+def test_the_next_episode_may_begin_within_the_step():
+    """SAME_STEP lives what NEXT_STEP lives, in one row less for every end, and loses nothing."""
+    left = np.zeros(NUM_ENVS, int)
+    short, long = maze(AutoresetMode.SAME_STEP), maze(AutoresetMode.NEXT_STEP)
+    assert short.metadata["autoreset_mode"] is AutoresetMode.SAME_STEP
     halved = gymnasium.wrappers.vector.TransformObservation(
         long, lambda x: x / 2, long.observation_space
     )
-    seen = [(short.reset(seed=0)[0], np.zeros(NUM_ENVS))]
-    seen += [short.step(np.zeros(NUM_ENVS, int))[:2] for _ in range(4)]
-    got = [(halved.reset(seed=0)[0], np.zeros(NUM_ENVS))]
-    got += [halved.step(np.zeros(NUM_ENVS, int))[:2] for _ in range(6)]
-    first, last = [0, 1, 3, 4, 6], [0, 1, 2, 4, 5]  # an episode has two steps
-    for t in range(5):
-        np.testing.assert_array_equal(seen[t][0] / 2, got[first[t]][0], f"observation {t}")
-        np.testing.assert_array_equal(seen[t][1], got[last[t]][1], f"reward {t}")
-    with pytest.raises(UnsupportedMode, match="NEXT_STEP"):
+    brief = [short.reset(seed=0), *(short.step(left) for _ in range(4))]
+    full = [halved.reset(seed=0), *(halved.step(left) for _ in range(5))]
+    # An episode has two steps: in `full` rows 0 1 2, then 3 4 5; in `brief` 0 1 2, then 2 3 4.
+    for t, (begins, ends) in enumerate([(0, 0), (1, 1), (3, 2), (4, 4)]):
+        np.testing.assert_array_equal(brief[t][0] / 2, full[begins][0], f"observation {t}")
+        assert (brief[t][-1]["trial_episode"] == full[begins][-1]["trial_episode"]).all()
+        if t:
+            np.testing.assert_array_equal(brief[t][1:4], full[ends][1:4], f"reward, ends {t}")
+    for t, ends in ((2, 2), (4, 5)):
+        told = brief[t][-1]
+        assert told["_final_obs"].all() and told["_final_info"].all()
+        np.testing.assert_array_equal(np.stack(told["final_obs"]) / 2, full[ends][0])
+        assert (told["final_info"]["trial_over"] == full[ends][-1]["trial_over"]).all()
+    assert "final_obs" not in brief[1][-1] and "final_obs" not in brief[3][-1]
+    with pytest.raises(UnsupportedMode, match="SAME_STEP"):
         maze(AutoresetMode.DISABLED)
 
 
 def test_some_lives_begin_again_and_others_go_on():
-    envs = maze(AutoresetMode.SAME_STEP)
+    envs = maze(AutoresetMode.NEXT_STEP)
     envs.reset(seed=0)
     envs.step(np.zeros(NUM_ENVS, int))
     who = np.array([True, False, False, True])

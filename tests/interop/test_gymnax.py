@@ -80,14 +80,18 @@ def test_old_keys_are_taken_too(maze):
 def test_the_last_observation_is_there_for_who_asks():
     env = Gymnax(TMaze(length=1), Choice(2))
 
+    newer = Gymnax(TMaze(length=1), Choice(2), version=1)
+
     @jax.jit
     def lived(key):
         _, state = env.reset(key)
         _, state, *_ = env.step_env(key, state, jnp.int32(0))
         shown, _, _, done, _ = env.step_env(key, state, jnp.int32(0))
-        return shown, done
+        return shown, done, newer.step(key, state, jnp.int32(0))
 
-    shown, done = lived(jr.key(0))
+    shown, done, (begun, _, _, terminated, truncated, info) = lived(jr.key(0))
+    np.testing.assert_array_equal(info["final_observation"], shown)
+    assert terminated and not truncated and begun[:2].any(), "version 1 tells how it ended"
     assert done and not shown[:2].any(), "the end shows no cue: nothing has begun yet"
 
 

@@ -14,7 +14,7 @@ References: Lange, gymnax: A JAX-based Reinforcement Learning Environment Librar
 verbs these are; the library itself is not needed.
 """
 
-from typing import Any
+from typing import Any, Literal
 
 import equinox as eqx
 import jax
@@ -50,13 +50,17 @@ class Gymnax(eqx.Module):
     Attributes:
         environment: what is lived in.
         space: where tasks come from when the parameters are `default_params`.
-        trial: how long a task is lived; one episode unless said. `done` marks the end of every
-            episode, `info["trial_over"]` the last of a trial.
+        trial: how long a task is lived; one episode unless said. Every episode ends, and
+            `info["trial_over"]` marks the last of a trial.
+        version: 0 for the verbs as they were before gymnax 1.0 and are in most programs: `step`
+            returns whether the episode is `done`. 1 for those since: it returns `terminated` and
+            `truncated` instead, and the last observation of an episode in `info`.
     """
 
     environment: AbstractEnvironment
     space: AbstractTaskSpace
     trial: Trial = Trial(episodes=1)
+    version: Literal[0, 1] = eqx.field(static=True, default=0)
 
     @property
     def name(self) -> str:
@@ -82,11 +86,19 @@ class Gymnax(eqx.Module):
 
     def step(
         self, key: AnyKey, state: Lives, action: PyTree, params: Params | None = None
-    ) -> tuple[PyTree, Lives, Float[Array, ""], Bool[Array, ""], dict[str, Array]]:
-        """One step; where it ends the episode, the observation and the state are the next one's."""
-        _, after, reward, done, info = self.step_env(key, state, action, params)
+    ) -> tuple:
+        """One step; where it ends the episode, the observation and the state are the next one's.
+
+        Returns:
+            Observation, state, reward, `done` (or `terminated` and `truncated`), and `info`.
+        """
+        last, after, reward, done, info = self.step_env(key, state, action, params)
         life = only(self._begin(batch_of_one(after), self._space(params)))
-        return life.life.timestep.observation, life, reward, done, info
+        shown = life.life.timestep.observation
+        if self.version == 0:
+            return shown, life, reward, done, info
+        ends = info["terminated"], info["truncated"]
+        return shown, life, reward, *ends, info | {"final_observation": last}
 
     def step_env(
         self, key: AnyKey, state: Lives, action: PyTree, params: Params | None = None
@@ -100,6 +112,7 @@ class Gymnax(eqx.Module):
         told = said(life)
         info = {
             "discount": told.discount,
+            "terminated": told.terminated,
             "truncated": told.truncated,
             "trial_over": told.over,
         }

@@ -44,7 +44,7 @@ def vector_env(
     tasks: AbstractTaskSpace | str | None = None,
     trial: Trial | None = None,
     render_mode: str | None = None,
-    autoreset_mode: AutoresetMode = AutoresetMode.SAME_STEP,
+    autoreset_mode: AutoresetMode = AutoresetMode.NEXT_STEP,
     **overrides: Any,
 ) -> VectorEnv:
     """As many of them; `overrides` are their fields, as in `meadow.make`."""

@@ -1,11 +1,14 @@
 """VectorEnv: many lives at once as one Gymnasium vector environment, one compiled program.
 
-A life whose episode ends begins the next within the same step (Gymnasium's SAME_STEP), so that no
-step is spent on resets. `step` then returns the first observation of the next episode; the last one
-of the ended episode is in `infos["final_obs"]`, its counts in `infos["final_info"]`.
+The step after the end of an episode begins the next, whatever the action (NEXT_STEP, which is
+Gymnasium's own default). So `step` returns every observation there is, the last ones too, and all
+of Gymnasium's vector wrappers work.
 
-Some of Gymnasium's vector wrappers, those that change observations, ask for NEXT_STEP: the step
-after the end of an episode begins the next, whatever the action. Ask for that mode where they do.
+On request (SAME_STEP) a life whose episode ends begins the next within the same step, which spends
+no step on resets. `step` then returns the first observation of the next episode; the last one of
+the ended episode is in `infos["final_obs"]`, its counts in `infos["final_info"]`. Wrappers that
+change observations refuse this mode, and up to Gymnasium 1.3 `RecordEpisodeStatistics` miscounts
+in it.
 """
 
 from typing import Any, cast
@@ -41,7 +44,7 @@ class VectorEnv(gymnasium.vector.VectorEnv):
         num_envs: how many lives.
         trial: how long a task is lived; one episode unless said.
         render_mode: rgb_array or ansi, for grid worlds.
-        autoreset_mode: SAME_STEP or NEXT_STEP.
+        autoreset_mode: NEXT_STEP or SAME_STEP.
 
     Raises:
         UnsupportedMode: the environment cannot be rendered, or not be reset, so.
@@ -54,11 +57,11 @@ class VectorEnv(gymnasium.vector.VectorEnv):
         num_envs: int = 1,
         trial: Trial | None = None,
         render_mode: str | None = None,
-        autoreset_mode: AutoresetMode = AutoresetMode.SAME_STEP,
+        autoreset_mode: AutoresetMode = AutoresetMode.NEXT_STEP,
     ):
         self._mode = AutoresetMode(autoreset_mode)
         if self._mode is AutoresetMode.DISABLED:
-            raise UnsupportedMode("Lives begin again by themselves: SAME_STEP or NEXT_STEP.")
+            raise UnsupportedMode("Lives begin again by themselves: NEXT_STEP or SAME_STEP.")
         self.metadata = metadata(environment) | {"autoreset_mode": self._mode}
         check_render_mode(self.metadata, render_mode)
         self.environment, self.render_mode = environment, render_mode
