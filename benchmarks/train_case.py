@@ -56,7 +56,8 @@ class Case:
 
 def experiment(case: Case) -> Experiment:
     """Our side of a case."""
-    plan = Plan(channels=(16, 32, 64), embedding=32, aside=16, memory=case.memory, heads=case.heads)
+    sizes = {"memory": case.memory, "heads": case.heads}
+    plan = Plan(channels=(16, 32, 64), embedding=32, aside=16, tiles=13, **sizes)
     return Experiment(
         environment=XLand(case.layout, case.size, case.size, observe=("direction",)),
         curriculum=Uniform(Trees.published(case.tasks)),

@@ -55,8 +55,8 @@ class Plan(eqx.Module):
         aside: width given to whatever stands beside a view, and to the previous action.
         memory: width of the GRU.
         heads: width of the hidden layer of policy and value; 0 for none.
-        tiles: how many kinds of tile are told apart; XLand has 13, MiniGrid's levels 16. A tile
-            beyond them is known by its colour alone.
+        tiles: how many kinds of tile are told apart; all 16, of which 13 are XLand's. A tile beyond
+            them is known by its colour alone.
         precision: of the products that take the time: float32, or bfloat16, which is several times
             faster on a GPU. Parameters, embeddings, memory, logits and values are float32 in both.
 

@@ -15,7 +15,7 @@ from jaxtyping import Array, DTypeLike, Float, Key, PyTree, Shaped, UInt8
 
 from meadow.nn.dense import Dense
 
-TILES = 13  # XLand's
+TILES = 16  # of all grid worlds: XLand's 13, lava and boxes
 _COLOURS = 12  # a byte is tile * 12 + colour
 
 

@@ -27,7 +27,6 @@ from meadow.recipes.recipe import Recipe
 from meadow.rollout.life import Trial
 from meadow.tasks.minigrid.empty import Empty
 from meadow.tasks.only import Numbered
-from meadow.tasks.tiles import NUM_TILES
 from meadow.tasks.trees import Trees
 
 # Small enough to be learnt by two cores in three minutes: a room of 4x4 cells and three objects of
@@ -116,11 +115,10 @@ DEBUG = Recipe(
 
 # --- one task -------------------------------------------------------------------------------------
 
-# Sixteen tiles, so that the same recipes serve in MiniGrid's worlds.
 SINGLE = Recipe(
     environment=XLand("R4", 13, 13, observe=("direction",)),
     tasks=Numbered("trivial", 0),
-    learner=PPO(Plan(tiles=NUM_TILES)),
+    learner=PPO(),
     trial=Trial(episodes=1),
     lives=16_384,
     length=256,
@@ -133,7 +131,7 @@ EMPTY = dataclasses.replace(
     SINGLE,
     environment=MiniGrid(6, 6, observe=("direction",)),
     tasks=Empty(6, 6),
-    learner=PPO(Plan(memory=16, heads=16, tiles=NUM_TILES)),
+    learner=PPO(Plan(memory=16, heads=16)),
     lives=64,
     length=16,
     iterations=97,
