@@ -50,7 +50,7 @@ def test_places_follow_the_tiles():
             lambda: grid_task(("agent_hold", RED), [("tile_near", RED, BLUE)]),
             r"Rule 0 \('tile_near'\) takes 3 tiles",
         ),
-        (lambda: grid_task(("agent_hold", 156)), "tile byte in 0..155, got 156"),
+        (lambda: grid_task(("agent_hold", 192)), "tile byte in 0..191, got 192"),
         (
             lambda: grid_task(("agent_hold", RED), objects=[RED] * 3, num_objects=2),
             "Got 3 objects, but room for 2: raise `num_objects`",
@@ -67,7 +67,7 @@ def test_wrong_tasks_are_explained(build, message):
     [
         ("goal", TASK.goal.at[0].set(4), "4 is not a goal kind"),
         ("rules", TASK.rules.at[1, 0].set(3), r"3 is not a rule kind \(at index \[1\]\)"),
-        ("rules", TASK.rules.at[1, 3].set(156), r"156 is not a rule tile \(at index \[1, 2\]\)"),
+        ("rules", TASK.rules.at[1, 3].set(192), r"192 is not a rule tile \(at index \[1, 2\]\)"),
         ("goal", TASK.goal.at[2].set(200), "200 is not a goal tile"),
         ("objects", TASK.objects.at[3].set(255), "255 is not an object"),
         ("rules", jnp.zeros((2, 7), jnp.uint8), r"last axis 4, got uint8\[2, 7\]"),

@@ -1,7 +1,6 @@
 """Trees: tasks that hang together, and the published distribution."""
 
 import functools
-import itertools
 import random
 from collections import Counter
 
@@ -14,7 +13,8 @@ import pytest
 from meadow.core.errors import TaskError, UnknownNameError
 from meadow.tasks import kinds, tiles
 from meadow.tasks.grid import GridTask, check_task
-from meadow.tasks.published import _batch, _Draw, published
+from meadow.tasks.published import _Draw, _packed, published
+from meadow.tasks.raw import Packed
 from meadow.tasks.trees import Trees, _mask, _pick
 
 NUM = 20_000
@@ -31,7 +31,7 @@ def sample(space: Trees, num: int) -> GridTask:
     return jax.tree.map(np.asarray, tasks)
 
 
-def marginals(tasks: GridTask) -> dict[str, tuple[np.ndarray, int]]:
+def marginals(tasks: GridTask | Packed) -> dict[str, tuple[np.ndarray, int]]:
     """Shares of what can be counted in a batch of tasks, and out of how many."""
     rules = tasks.rules[tasks.rules[..., 0] != 0]
     objects = tasks.objects[tasks.objects != 0]
@@ -59,8 +59,7 @@ def test_distribution_is_the_published_one(name):
     ours = marginals(sample(space, NUM))
     # The procedure without its search for duplicates, which makes small tasks rarer.
     procedure = _Draw(random.Random(1), config)
-    tasks = _batch(config, (procedure.task() for _ in itertools.count()), NUM)
-    theirs = marginals(jax.tree.map(np.asarray, tasks))
+    theirs = marginals(_packed(config, [procedure.task() for _ in range(NUM)]))
     for what, (share, count) in ours.items():
         other, other_count = theirs[what]
         mean = (share * count + other * other_count) / (count + other_count)
