@@ -52,7 +52,7 @@ DEMO = Recipe(
     trial=Trial(steps=128),
     lives=512,
     length=64,
-    iterations=600,
+    iterations=700,
     held_out=0.25,
     episodes=6,
 )
