@@ -70,7 +70,7 @@ class Shelf(AbstractEnvironment[GridTask, Int[Array, ""]]):
 def test_goal_and_rules_say_which_tile_to_take(precision):
     environment, space = Shelf(), Orders()
     learner = PPO(
-        Plan(channels=(), features=32, aside=4, memory=16, heads=0, precision=precision),
+        Plan(channels=(), features=32, aside=4, memory=16, heads=0, tiles=13, precision=precision),
         learning_rate=5e-3,
         value_clip=None,
         updates=ITERATIONS,
