@@ -204,7 +204,7 @@ def machine() -> dict[str, Any]:
 
 def floor(case: Case, rounds: int) -> float | None:
     """Steps per second of the native loop; None where it cannot be compiled."""
-    loop = native.library()
+    loop = native.compiled()
     if loop is None:
         return None
     environment, tasks = XLand(case.layout, case.size, case.size), regenerate(case.tasks, case.num)

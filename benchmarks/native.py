@@ -21,7 +21,7 @@ SOURCE = Path(__file__).parent / "native_step.c"
 FLAGS = ("-O3", "-march=native", "-shared", "-fPIC")
 
 
-def library() -> ctypes.CDLL | None:
+def compiled() -> ctypes.CDLL | None:
     """The compiled loop; None where there is no C compiler."""
     compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
     if compiler is None:

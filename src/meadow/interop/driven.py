@@ -17,6 +17,7 @@ from meadow.agents.random import Random
 from meadow.core.environment import AbstractEnvironment
 from meadow.core.task import AbstractTaskSpace
 from meadow.core.timestep import StepType, TimeStep
+from meadow.envs.fresh import Drawn
 from meadow.rollout.life import Life, Trial, revive, unborn
 
 
@@ -45,14 +46,7 @@ class Draw(NamedTuple):
     space: AbstractTaskSpace | None
 
 
-class Playing(NamedTuple):
-    """The task that was drawn, and the environment's state."""
-
-    task: PyTree
-    state: PyTree
-
-
-class Drawn(AbstractEnvironment[Draw, Playing]):
+class Drawing(AbstractEnvironment[Draw, Drawn]):
     """An environment that draws its own tasks, where and only where an episode begins.
 
     To the rollout its task is the luck; the task itself lies in the state.
@@ -65,7 +59,7 @@ class Drawn(AbstractEnvironment[Draw, Playing]):
     def action_spec(self):
         return self.environment.action_spec
 
-    def reset(self, task: Draw, *, key: Key[Array, ""]) -> tuple[Playing, TimeStep]:
+    def reset(self, task: Draw, *, key: Key[Array, ""]) -> tuple[Drawn, TimeStep]:
         del key  # luck comes with the draw
         space = self.space if task.space is None else task.space
         assert space is not None, "lives without a shared space bring their own"
@@ -73,20 +67,20 @@ class Drawn(AbstractEnvironment[Draw, Playing]):
         _, key_episode = jr.split(task.episode.key())
         drawn = space.sample(key=key_task)
         state, timestep = self.environment.reset(drawn, key=key_episode)
-        return Playing(drawn, state), timestep
+        return Drawn(drawn, state), timestep
 
     def step(
-        self, state: Playing, task: Draw, action: PyTree, *, key: Key[Array, ""]
-    ) -> tuple[Playing, TimeStep]:
+        self, state: Drawn, task: Draw, action: PyTree, *, key: Key[Array, ""]
+    ) -> tuple[Drawn, TimeStep]:
         after, timestep = self.environment.step(state.state, state.task, action, key=key)
-        return Playing(state.task, after), timestep
+        return Drawn(state.task, after), timestep
 
 
 class Lives(eqx.Module):
     """A batch of lives between two calls.
 
     Attributes:
-        life: where each stands; its `task` is a `Draw`, its `state` a `Playing`.
+        life: where each stands; its `task` is a `Draw`, its `state` a `Drawn`.
         seed: of each, the words of a random key.
         draws: how many draws each has made from it.
         trial: index of the trial since the seed, from 0.
@@ -117,9 +111,9 @@ class Driven(eqx.Module):
     trial: Trial = Trial(episodes=1)
 
     @property
-    def drawn(self) -> Drawn:
+    def drawn(self) -> Drawing:
         """The environment with its tasks."""
-        return Drawn(self.environment, self.space)
+        return Drawing(self.environment, self.space)
 
     def first(self, seed: UInt32[Array, "batch words"]) -> Lives:
         """The first step of the first trial of every seed."""

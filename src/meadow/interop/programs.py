@@ -13,7 +13,8 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Bool, UInt8, UInt32
 
-from meadow.interop.driven import Driven, Lives, Playing, batch_of_one, only
+from meadow.envs.fresh import Drawn
+from meadow.interop.driven import Driven, Lives, batch_of_one, only
 from meadow.interop.packed import Packing, packing_of
 from meadow.interop.said import Said, said
 from meadow.rollout.life import where
@@ -185,7 +186,7 @@ class Single:
         """What comes of an action; after the end of an episode, nothing of use."""
         return self._told(*self._programs.step(self._arrays, self._lives, action))
 
-    def playing(self) -> Playing:
+    def playing(self) -> Drawn:
         """The task, and the environment's state."""
         return self._programs.lives.read(np.asarray(self._lives)).life.state
 

@@ -88,7 +88,7 @@ class Living(eqx.Module):
         memory = life.memory
         life, moments = jax.lax.scan(step, life, jr.split(key_live, length))
         # Begin the next episode of trials that go on, so that what follows the last row is known.
-        life = revive(self.environment, life, None, keys=life.keys(key_after))
+        life = self.ready(life, None, key=key_after)
         trajectory = Trajectory(
             *moments, memory=memory, after=life.timestep, final_memory=life.memory
         )

@@ -119,11 +119,10 @@ class XLand(AbstractEnvironment[GridTask, State]):
 
         places = jnp.asarray(doors)[np.arange(len(doors)), choose(luck[1], doors.shape[1])]
         cells = jnp.asarray(floor)[jax.lax.top_k(luck[0], num + 1)[1]]
-        objects = jnp.where(task.objects == EMPTY, jnp.uint8(FLOOR), task.objects)
-        where = jnp.concatenate([places, cells[:-1]])
-        what = jnp.concatenate([paint(luck[2]), objects])
         state = State(
-            grid=jnp.asarray(self.ground.base).at[where].set(what, unique_indices=True),
+            grid=furnish(
+                jnp.asarray(self.ground.base), places, paint(luck[2]), cells[:-1], task.objects
+            ),
             position=cells[-1],
             direction=choose(luck[3][0], 4),
             pocket=jnp.uint8(EMPTY),
@@ -166,6 +165,24 @@ class XLand(AbstractEnvironment[GridTask, State]):
                 f"{self.height}x{self.width} has {len(self.ground.floor)} free cells. Use a larger "
                 "map or fewer objects."
             )
+
+
+def furnish(
+    base: UInt8[Array, " size"],
+    places: Int[Array, " doors"],
+    doors: UInt8[Array, " doors"],
+    cells: Int[Array, " objects"],
+    objects: UInt8[Array, " objects"],
+) -> UInt8[Array, " size"]:
+    """A board at rest with doors and objects on it, in one scatter.
+
+    Args:
+        places: of the doors; beyond the board for one that is not there.
+        cells: of the objects, all of them floor; padding leaves them so.
+    """
+    things = jnp.where(objects == EMPTY, jnp.uint8(FLOOR), objects)
+    where, what = jnp.concatenate([places, cells]), jnp.concatenate([doors, things])
+    return base.at[where].set(what, mode="drop")
 
 
 def paint(luck: Float[Array, " doors"]) -> UInt8[Array, " doors"]:

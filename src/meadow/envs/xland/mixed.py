@@ -28,7 +28,7 @@ from meadow.core.timestep import TimeStep, restart, transition
 from meadow.envs.xland.advance import Fired, State, advance
 from meadow.envs.xland.batched import batched
 from meadow.envs.xland.board import Board, board
-from meadow.envs.xland.environment import XLand, choose, paint
+from meadow.envs.xland.environment import XLand, choose, furnish, paint
 from meadow.envs.xland.observe import check_senses, observe
 from meadow.envs.xland.occlusion import visible
 from meadow.tasks.grid import GridTask
@@ -135,14 +135,12 @@ class Mixed(AbstractEnvironment[MixedTask, State]):
         which = choose(luck[mine.num_floor + slots], mine.num_choices)
         colours = paint(luck[mine.num_floor + mine.num_doors + slots])
         places = jnp.take_along_axis(mine.doors, which[:, None], 1)[:, 0]
-        grid = mine.base.at[places].set(colours, mode="drop")
 
         among = jnp.arange(tables.floor.shape[1])
         drawn = jnp.where(among < mine.num_floor, luck[among], -1.0)
         cells = mine.floor[jax.lax.top_k(drawn, num + 1)[1]]
-        objects = jnp.where(task.task.objects == EMPTY, grid[cells[:-1]], task.task.objects)
         state = State(
-            grid=grid.at[cells[:-1]].set(objects, unique_indices=True),
+            grid=furnish(mine.base, places, colours, cells[:-1], task.task.objects),
             position=cells[-1],
             direction=choose(luck[mine.num_luck - 1], 4),
             pocket=jnp.uint8(EMPTY),

@@ -232,17 +232,15 @@ def _joined(seen: _Registers, rule: Rule) -> UInt8[Array, "..."]:
 
 
 def decode(rules: UInt8[Array, "*batch rules 4"]) -> Rule:
-    """A stack of rules, `[rules, *batch]`; what a slot does not use is no tile.
+    """A stack of rules, `[rules, *batch]`; the inputs of an unused slot are no tile.
 
-    That no tile matches an unused input is not needed for what rules do. It is a computation, and
-    so the compiler does it once before a loop over steps; mere turning it would do in every step.
+    What rules do does not need that. It is a computation, and so the compiler does it once before a
+    loop over steps; mere turning it would do in every step.
     """
     kind, a, b, product = jnp.moveaxis(rules, (-1, -2), (0, 1))
     nothing = jnp.uint8(255)
     used = kind != kinds.NEVER
-    return Rule(
-        kind, jnp.where(used, a, nothing), jnp.where(used, b, nothing), jnp.where(used, product, 0)
-    )
+    return Rule(kind, jnp.where(used, a, nothing), jnp.where(used, b, nothing), product)
 
 
 def any_of(conditions: Sequence[Array]) -> Array:
