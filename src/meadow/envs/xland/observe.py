@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Int, PyTree, UInt8
+from jaxtyping import Array, PyTree, UInt8
 
 from meadow.core.errors import TaskError, UnknownNameError
 from meadow.envs.xland.advance import State, end_to_end
@@ -66,19 +66,10 @@ def view(board: Board, state: State, size: int) -> UInt8[Array, "*batch size siz
     """
     flat, origin = end_to_end(state.grid)
     # In one block because that is computed once; apart they would be again for every cell.
-    block = jnp.stack([origin + state.position, *_steps(board, state.direction)])
+    step = jnp.asarray(board.ahead)
+    turned = (state.direction + 1) & 3
+    block = jnp.stack([origin + state.position, step[state.direction], step[turned]])
     here, forward, right = block[..., None, None]
     ahead, across = np.arange(size - 1, -1, -1)[:, None], np.arange(size) - size // 2
     cells = here + forward * jnp.asarray(ahead, jnp.int32) + right * jnp.asarray(across, jnp.int32)
     return flat.at[cells].get(mode="promise_in_bounds")
-
-
-def _steps(board: Board, direction: Int[Array, "*batch"]) -> tuple[Array, Array]:
-    """How far one step forward, and one to the right, leads on the flat board."""
-    sign = jnp.where((direction == 0) | (direction == 3), -1, 1)
-    level = (direction & 1) == 1
-    turned = jnp.where((direction == 1) | (direction == 0), 1, -1)
-    return (
-        jnp.where(level, sign, sign * board.stride),
-        jnp.where(level, turned * board.stride, turned),
-    )
