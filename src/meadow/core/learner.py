@@ -7,6 +7,7 @@ import equinox as eqx
 from jaxtyping import Array, Float, Key
 
 from meadow.core.agent import AbstractAgent
+from meadow.core.report import Report
 from meadow.core.spec import ActionSpec
 from meadow.core.timestep import TimeStep
 from meadow.core.trajectory import Trajectory
@@ -40,5 +41,5 @@ class AbstractLearner(eqx.Module, Generic[State]):
         """The agent as it is now; a view of the state, cheap to make."""
 
     @abc.abstractmethod
-    def score(self, state: State, trajectory: Trajectory) -> Float[Array, "batch"]:
-        """How much there is to learn in each column: what a curriculum may rank tasks by."""
+    def score(self, state: State, trajectory: Trajectory) -> Report:
+        """How each column went, `[batch]`: what a curriculum may rank tasks by."""

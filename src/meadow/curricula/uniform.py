@@ -6,6 +6,7 @@ import jax.random as jr
 from jaxtyping import Array, Float, Key
 
 from meadow.core.curriculum import AbstractCurriculum, Ticket
+from meadow.core.report import Report
 from meadow.core.task import AbstractTaskSpace
 
 
@@ -27,6 +28,10 @@ class Uniform(AbstractCurriculum[tuple[()]]):
         tasks = jax.vmap(lambda key: self.space.sample(key=key))(jr.split(key, num))
         return Ticket(tasks, jnp.full(num, -1, jnp.int32))
 
-    def update(self, state: tuple[()], ticket: Ticket, scores: Float[Array, "num"]) -> tuple[()]:
-        """Scores change nothing."""
+    def update(self, state: tuple[()], ticket: Ticket, report: Report) -> tuple[()]:
+        """How it went changes nothing."""
         return state
+
+    def metrics(self, state: tuple[()]) -> dict[str, Float[Array, ""]]:
+        """Nothing to tell."""
+        return {}

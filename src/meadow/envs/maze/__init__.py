@@ -1,0 +1,1 @@
+"""Maze: walls, a goal, and an agent that sees little of them."""

@@ -1,0 +1,1 @@
+"""Mazes: walls on a grid, a goal, and where the agent begins."""
