@@ -5,12 +5,15 @@ A fixed table of tasks; each remembers its last score. A task is drawn with prob
     p = explore / N + (1 - explore) * softmax(score / temperature)
 """
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, Key, PyTree
 
 from meadow.core.curriculum import AbstractCurriculum, Ticket
+from meadow.core.report import Report
 from meadow.core.task import AbstractTaskSpace
 from meadow.testing import check_curriculum
 from meadow.testing.probes import Choice
@@ -37,10 +40,13 @@ class Highest(AbstractCurriculum[tuple[PyTree, Scores]]):
         return Ticket(jax.tree.map(lambda x: x[slots], tasks), slots)
 
     def update(
-        self, state: tuple[PyTree, Scores], ticket: Ticket, scores: Float[Array, "num"]
+        self, state: tuple[PyTree, Scores], ticket: Ticket, report: Report
     ) -> tuple[PyTree, Scores]:
         tasks, known = state
-        return tasks, known.at[ticket.slots].set(scores)
+        return tasks, known.at[ticket.slots].set(report.mean("magnitude"))
+
+    def metrics(self, state: tuple[PyTree, Scores]) -> dict[str, Float[Array, ""]]:
+        return {"highest": state[1].max()}
 
 
 def main() -> None:
@@ -53,8 +59,11 @@ def main() -> None:
     @jax.jit
     def practise(state: tuple, key: Key[Array, ""]) -> tuple:
         ticket = curriculum.sample(state, 32, key=key)
-        scores = jnp.where(ticket.tasks == 3, 1.0, 0.0)
-        return curriculum.update(state, ticket, scores), scores.mean()
+        worth = jnp.where(ticket.tasks == 3, 1.0, 0.0)
+        report = dataclasses.replace(
+            Report.nothing(32), episodes=jnp.ones(32), best=worth, magnitude=worth
+        )
+        return curriculum.update(state, ticket, report), worth.mean()
 
     state = curriculum.init(key=jr.key(1))
     for iteration in range(10):

@@ -17,13 +17,14 @@ import pytest
 
 from meadow.agents.random import Random
 from meadow.core.agent import AbstractAgent
-from meadow.core.curriculum import AbstractCurriculum, Ticket
+from meadow.core.curriculum import AbstractExaminer, Due, Ticket
 from meadow.core.environment import AbstractEnvironment
 from meadow.core.errors import LawError, SpecError
 from meadow.core.learner import AbstractLearner
+from meadow.core.report import Report
 from meadow.core.spec import Discrete
 from meadow.core.store import AbstractStore
-from meadow.core.task import AbstractTaskSpace
+from meadow.core.task import AbstractDesignSpace
 from meadow.core.timestep import StepType, restart
 from meadow.core.trajectory import Trajectory
 from meadow.replay.uniform import UniformReplay
@@ -178,8 +179,25 @@ def test_environment(law, key):
 # --- task spaces ----------------------------------------------------------------------------------
 
 
-class AlteredSpace(AbstractTaskSpace):
+class AlteredSpace(AbstractDesignSpace):
     altered: Alteration = unaltered()
+    on_mutate: Alteration = unaltered()
+    on_mark: Alteration = unaltered()
+
+    def empty(self, *, key):
+        return jnp.zeros((), jnp.int32)
+
+    def mutate(self, task, *, key):
+        return self.on_mutate((task + 1) % 10)
+
+    def fingerprint(self, task):
+        return self.on_mark(jnp.full(2, task, jnp.uint32))
+
+    def features(self, task):
+        return {"size": task.astype(jnp.float32)}
+
+    def solvable(self, task):
+        return task >= 0
 
     def sample(self, *, key):
         return self.altered(jr.randint(key, (), 0, 9))
@@ -191,6 +209,11 @@ SPACES = {
     "sample is a function of the key": [AlteredSpace(lambda task: task + next(COUNTER))],
     "tasks hold no NaN": [AlteredSpace(lambda task: task * jnp.nan)],
     "vmap equals one at a time": [AlteredSpace(lambda task: task + alone(task))],
+    "an edited task is a task of the space": [AlteredSpace(on_mutate=lambda task: task * 1.0)],
+    "tasks are told apart and measured": [
+        AlteredSpace(on_mark=lambda mark: mark[0]),
+        AlteredSpace(on_mark=lambda mark: mark + next(COUNTER)),
+    ],
 }
 
 
@@ -287,7 +310,7 @@ class AlteredLearner(AbstractLearner):
         return self.makes
 
     def score(self, state, trajectory):
-        return self.on_score(abs(trajectory.next.reward - state).mean(axis=0))
+        return self.on_score(Report.nothing(trajectory.next.reward.shape[1]))
 
 
 LEARNERS = {
@@ -307,9 +330,10 @@ LEARNERS = {
         AlteredLearner(lambda answer, _: (answer[0], {"loss": answer[0][None]})),
     ],
     "the agent keeps its laws": [AlteredLearner(makes=AGENTS["actions lie within the spec"][0])],
-    "score gives one finite number per column": [
-        AlteredLearner(on_score=lambda scores: scores.mean()),
-        AlteredLearner(on_score=lambda scores: scores * jnp.nan),
+    "score reports on every column": [
+        AlteredLearner(on_score=lambda report: report.value),
+        AlteredLearner(on_score=lambda report: jax.tree.map(jnp.sum, report)),
+        AlteredLearner(on_score=lambda report: jax.tree.map(lambda x: x * jnp.nan, report)),
     ],
     "the same batch lowers its loss": [
         AlteredLearner(lambda answer, state: (state - 1.0, answer[1])),
@@ -357,11 +381,13 @@ def test_learner_without_a_loss_passes(key):
 # --- curricula ------------------------------------------------------------------------------------
 
 
-class AlteredCurriculum(AbstractCurriculum):
-    """Samples at random and remembers the last sum of scores."""
+class AlteredCurriculum(AbstractExaminer):
+    """Samples at random and remembers the last sum of values; now and then it looks at two."""
 
     on_sample: Alteration = unaltered()
     on_update: Alteration = unaltered()
+    on_examine: Alteration = unaltered()
+    on_metrics: Alteration = unaltered()
 
     def init(self, *, key):
         return jnp.zeros(())
@@ -369,8 +395,17 @@ class AlteredCurriculum(AbstractCurriculum):
     def sample(self, state, num, *, key):
         return self.on_sample(Ticket(jr.randint(key, (num,), 0, 2), jnp.full(num, -1)))
 
-    def update(self, state, ticket, scores):
-        return self.on_update(scores.sum(), state)
+    def update(self, state, ticket, report):
+        return self.on_update(report.value.sum(), state)
+
+    def metrics(self, state):
+        return self.on_metrics({"sum": state})
+
+    def due(self, iteration):
+        return Due(iteration % 2 == 0, iteration % 2 == 1)
+
+    def examine(self, state, *, key):
+        return self.on_examine(Ticket(jr.randint(key, (2,), 0, 2), jnp.full(2, -1)))
 
 
 CURRICULA = {
@@ -391,6 +426,13 @@ CURRICULA = {
     ],
     "tickets may come late, twice and out of order": [
         AlteredCurriculum(on_update=lambda new, state: new * (new - state) / (new - state))
+    ],
+    "metrics are finite numbers": [
+        AlteredCurriculum(on_metrics=lambda told: {"sum": told["sum"][None]}),
+        AlteredCurriculum(on_metrics=lambda told: {"sum": told["sum"] * jnp.nan}),
+    ],
+    "examined tickets are tickets": [
+        AlteredCurriculum(on_examine=lambda ticket: Ticket(ticket.tasks * jnp.nan, ticket.slots)),
     ],
 }
 

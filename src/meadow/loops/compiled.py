@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Int, Key
 
-from meadow.loops.iteration import Experiment, Metrics, Progress, Step, begin, iterate
+from meadow.loops.iteration import PRACTISED, Experiment, Metrics, Progress, Step, begin, iterate
 
 
 class Compiled:
@@ -37,7 +37,7 @@ class Compiled:
 
         if self._seeds is None:
             return jax.jit(start)(key)
-        return jax.jit(jax.vmap(start))(jr.split(key, self._seeds))
+        return jax.jit(jax.vmap(start, out_axes=_SEEDS))(jr.split(key, self._seeds))
 
     def run(self, progress: Progress, num: int) -> tuple[Progress, Metrics]:
         """`num` iterations; `progress` is consumed. Metrics are means over them."""
@@ -45,11 +45,20 @@ class Compiled:
 
     def _chunk(self, progress: Progress, num: Int[Array, ""]) -> tuple[Progress, Metrics]:
         step = functools.partial(iterate, self.experiment)
-        return repeat(step if self._seeds is None else jax.vmap(step), progress, num)
+        known = self.experiment.curriculum.metrics
+        if self._seeds is not None:
+            # Which iteration it is all seeds share: what is due is a branch and not a choice.
+            step = jax.vmap(step, in_axes=(_SEEDS,), out_axes=(_SEEDS, 0))
+            known = jax.vmap(known)
+        progress, metrics = repeat(step, progress, num)
+        return progress, metrics | known(progress.curriculum)
+
+
+_SEEDS = Progress(0, 0, 0, 0, None)  # which axis of each part the seeds lie along
 
 
 def repeat(step: Step, progress: Progress, num: Int[Array, ""]) -> tuple[Progress, Metrics]:
-    """`num` times `step`, and the means of its metrics."""
+    """`num` times `step`, and the means of its metrics over those times that practised."""
     zeros = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), jax.eval_shape(step, progress)[1])
 
     def body(_: Array, carry: tuple[Progress, Metrics]) -> tuple[Progress, Metrics]:
@@ -57,4 +66,8 @@ def repeat(step: Step, progress: Progress, num: Int[Array, ""]) -> tuple[Progres
         return progress, jax.tree.map(jnp.add, carry[1], metrics)
 
     progress, sums = jax.lax.fori_loop(0, num, body, (progress, zeros))
-    return progress, cast(Metrics, jax.tree.map(lambda x: x / num, sums))
+    if PRACTISED not in sums:
+        return progress, cast(Metrics, jax.tree.map(lambda x: x / num, sums))
+    times = sums.pop(PRACTISED)
+    means = jax.tree.map(lambda x: jnp.where(times > 0, x / times, jnp.nan), sums)
+    return progress, means | {PRACTISED: times / num}

@@ -2,6 +2,9 @@
 
 An `Experiment` is everything that does not change while a run goes on, `Progress` everything that
 does. Progress is the checkpoint: resuming, branching and repeating are the same operation.
+
+Most curricula practise in every iteration. One that examines tasks as well says what is due, and an
+iteration practises, examines, or does both.
 """
 
 from collections.abc import Callable
@@ -13,15 +16,20 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, Int, Key, PyTree
 
-from meadow.core.curriculum import AbstractCurriculum, Ticket
+from meadow.core.agent import AbstractAgent
+from meadow.core.curriculum import AbstractCurriculum, AbstractExaminer, Ticket
 from meadow.core.environment import AbstractEnvironment
+from meadow.core.errors import SpecError
 from meadow.core.learner import AbstractLearner
+from meadow.core.report import Report
 from meadow.core.timestep import TimeStep
 from meadow.core.trajectory import Trajectory
 from meadow.rollout.life import Life, Trial, unborn
 from meadow.rollout.live import Living
 
 Metrics = dict[str, Float[Array, "..."]]
+PRACTISED = "practised"  # the share of iterations that practised: the others have no metrics
+_STEPS_AT_ONCE = 2**20  # of examined tasks: a hundred megabytes where a step is a hundred bytes
 
 
 class Experiment(eqx.Module):
@@ -32,6 +40,14 @@ class Experiment(eqx.Module):
         trial: how long a task is lived.
         lives: how many live side by side.
         length: steps of each life between two updates of the learner.
+        anew: every iteration begins new lives, each on its own task of the ticket, so that what a
+            curriculum hears of a task is of that task alone. Otherwise lives go on where they were.
+        look: steps for which an examined task is lived; `length` when None.
+        students: so many learners, who differ in their luck alone and live the same tickets; their
+            axis leads in `Progress.learner` and in every report. None for one, without the axis.
+
+    Raises:
+        SpecError: the curriculum examines tasks, and lives do not begin anew.
     """
 
     environment: AbstractEnvironment
@@ -40,11 +56,21 @@ class Experiment(eqx.Module):
     trial: Trial
     lives: int = eqx.field(static=True)
     length: int = eqx.field(static=True)
+    anew: bool = eqx.field(static=True, default=False)
+    look: int | None = eqx.field(static=True, default=None)
+    students: int | None = eqx.field(static=True, default=None)
+
+    def __check_init__(self) -> None:
+        if isinstance(self.curriculum, AbstractExaminer) and not self.anew:
+            raise SpecError(
+                f"{type(self.curriculum).__name__} ranks tasks by how they went, so lives must "
+                "begin anew with every ticket. Write `Experiment(..., anew=True)`."
+            )
 
     @property
     def steps(self) -> int:
-        """Environment steps in one iteration."""
-        return self.lives * self.length
+        """Environment steps of one iteration that practises."""
+        return self.lives * self.length * (self.students or 1)
 
 
 class Progress(NamedTuple):
@@ -52,14 +78,14 @@ class Progress(NamedTuple):
 
     Attributes:
         learner, curriculum: their states.
-        life: where everyone is.
+        life: where everyone is; None where lives begin anew.
         key: the luck not yet used.
         iteration: iterations done.
     """
 
     learner: PyTree
     curriculum: PyTree
-    life: Life
+    life: Life | None
     key: Key[Array, ""]
     iteration: Int[Array, ""]
 
@@ -77,10 +103,16 @@ def begin(experiment: Experiment, *, key: Key[Array, ""]) -> Progress:
     curriculum = experiment.curriculum.init(key=key_curriculum)
     tasks = experiment.curriculum.sample(curriculum, experiment.lives, key=key_shape).tasks
     timestep = example(experiment.environment, jax.tree.map(lambda x: x[0], tasks))
-    environment, learner = experiment.environment, experiment.learner
-    state = learner.init(timestep, environment.action_spec, key=key_learner)
-    life = unborn(environment, learner.agent(state), tasks)
-    return Progress(state, curriculum, life, key, jnp.int32(0))
+
+    def student(key: Key[Array, ""]) -> tuple[PyTree, Life | None]:
+        environment, learner = experiment.environment, experiment.learner
+        state = learner.init(timestep, environment.action_spec, key=key)
+        if experiment.anew:
+            return state, None
+        return state, unborn(environment, learner.agent(state), tasks)
+
+    learner, life = _each(experiment, student)(_keys(experiment, key_learner))
+    return Progress(learner, curriculum, life, key, jnp.int32(0))
 
 
 def example(environment: AbstractEnvironment, task: PyTree) -> TimeStep:
@@ -94,43 +126,99 @@ def iterate(
 ) -> tuple[Progress, Metrics]:
     """One iteration; `live` is how a placement collects, when it has a way of its own."""
     key, *keys = jr.split(progress.key, 4)
-    ticket = choose(experiment, progress, key=keys[0])
-    life, trajectory = (live or collect)(experiment, progress, ticket, key=keys[1])
-    learner, curriculum, metrics = learn(experiment, progress, ticket, trajectory, key=keys[2])
-    progress = Progress(learner, curriculum, life, key, progress.iteration + 1)
-    return progress, metrics | lived(trajectory)
+    curriculum, iteration = experiment.curriculum, progress.iteration
+    progress = progress._replace(key=key, iteration=iteration + 1)
+    live = live or collect
+    if not isinstance(curriculum, AbstractExaminer):
+        return practise(experiment, progress, keys, live)
+
+    def practised(progress: Progress) -> tuple[Progress, Metrics]:
+        progress, metrics = practise(experiment, progress, keys, live)
+        return progress, metrics | {PRACTISED: jnp.float32(1)}
+
+    def examined(progress: Progress) -> Progress:
+        return examine(experiment, progress, key=jr.fold_in(keys[2], 1))
+
+    nothing = jax.tree.map(
+        lambda x: jnp.zeros(x.shape, x.dtype), jax.eval_shape(practised, progress)[1]
+    )
+    due = curriculum.due(iteration)
+    progress, metrics = jax.lax.cond(
+        due.practise, practised, lambda progress: (progress, nothing), progress
+    )
+    progress = jax.lax.cond(due.examine, examined, lambda progress: progress, progress)
+    return progress, metrics
 
 
-def choose(experiment: Experiment, progress: Progress, *, key: Key[Array, ""]) -> Ticket:
-    """The curriculum offers every life a next task."""
-    return experiment.curriculum.sample(progress.curriculum, experiment.lives, key=key)
+def practise(
+    experiment: Experiment, progress: Progress, keys: list[Key[Array, ""]], live: Collect
+) -> tuple[Progress, Metrics]:
+    """The curriculum offers tasks, the agent lives them, the learner learns, the curriculum hears."""
+    curriculum, learner = experiment.curriculum, experiment.learner
+    ticket = curriculum.sample(progress.curriculum, experiment.lives, key=keys[0])
+
+    def study(state: PyTree, life: Life | None, key_live: Array, key_learn: Array) -> tuple:
+        life, lived = live(experiment, learner.agent(state), life, ticket.tasks, key=key_live)
+        learnt, metrics = learner.update(state, lived, key=key_learn)
+        life = None if experiment.anew else life
+        return learnt, life, learner.score(state, lived), metrics | told(lived)
+
+    luck = [_keys(experiment, key) for key in keys[1:]]
+    state, life, report, metrics = _each(experiment, study)(progress.learner, progress.life, *luck)
+    if experiment.students is not None:
+        metrics = jax.tree.map(lambda x: x.mean(0), metrics)
+    known = curriculum.update(progress.curriculum, ticket, report)
+    return progress._replace(learner=state, curriculum=known, life=life), metrics
 
 
 def collect(
-    experiment: Experiment, progress: Progress, ticket: Ticket, *, key: Key[Array, ""]
-) -> tuple[Life, Trajectory]:
-    """The agent lives a chunk."""
-    living = Living(experiment.environment, experiment.trial)
-    agent = experiment.learner.agent(progress.learner)
-    return living.collect(agent, progress.life, ticket.tasks, experiment.length, key=key)
-
-
-def learn(
     experiment: Experiment,
-    progress: Progress,
-    ticket: Ticket,
-    trajectory: Trajectory,
+    agent: AbstractAgent,
+    life: Life | None,
+    tasks: PyTree,
     *,
     key: Key[Array, ""],
-) -> tuple[PyTree, PyTree, Metrics]:
-    """The learner takes the chunk in, and the curriculum hears how it went."""
-    learner, metrics = experiment.learner.update(progress.learner, trajectory, key=key)
-    scores = experiment.learner.score(progress.learner, trajectory)
-    curriculum = experiment.curriculum.update(progress.curriculum, ticket, scores)
-    return learner, curriculum, metrics
+) -> tuple[Life, Trajectory]:
+    """The agent lives a chunk."""
+    environment = experiment.environment
+    life = unborn(environment, agent, tasks) if life is None else life
+    return Living(environment, experiment.trial).collect(
+        agent, life, tasks, experiment.length, key=key
+    )
 
 
-def lived(trajectory: Trajectory) -> Metrics:
+def examine(experiment: Experiment, progress: Progress, *, key: Key[Array, ""]) -> Progress:
+    """The agent lives tasks that nobody learns from, and the curriculum hears how they went.
+
+    Forward only, and no more steps at a time than memory holds: what was lived is reported and
+    forgotten, a part of the tasks after the other.
+    """
+    curriculum, learner = experiment.curriculum, experiment.learner
+    key_tasks, key_live = jr.split(key)
+    ticket = curriculum.examine(progress.curriculum, key=key_tasks)
+    (num,) = ticket.slots.shape
+    length = experiment.look or experiment.length
+    parts = next(n for n in range(1, num + 1) if num % n == 0 and num // n * length <= _STEPS_AT_ONCE)
+
+    def look(state: PyTree, key: Key[Array, ""]) -> Report:
+        agent = learner.agent(state)
+
+        def some(part: tuple[PyTree, Array]) -> Report:
+            tasks, key = part
+            life = unborn(experiment.environment, agent, tasks)
+            living = Living(experiment.environment, experiment.trial)
+            return learner.score(state, living.collect(agent, life, tasks, length, key=key)[1])
+
+        dealt = jax.tree.map(lambda x: x.reshape(parts, num // parts, *x.shape[1:]), ticket.tasks)
+        reports = jax.lax.map(some, (dealt, jr.split(key, parts)))
+        return jax.tree.map(lambda x: x.reshape(num), reports)
+
+    report = _each(experiment, look)(progress.learner, _keys(experiment, key_live))
+    known = curriculum.update(progress.curriculum, ticket, report)
+    return progress._replace(curriculum=known)
+
+
+def told(trajectory: Trajectory) -> Metrics:
     """What happened in a chunk: `return` is reward per finished episode, `success` the share of
     finished episodes that ended with the task done, `length` their steps (means over the chunk).
     """
@@ -142,3 +230,26 @@ def lived(trajectory: Trajectory) -> Metrics:
         "length": ended.size / episodes,
         "reward": trajectory.next.reward.mean(),
     }
+
+
+def spent(experiment: Experiment, iterations: int) -> int:
+    """Environment steps of a run's first iterations, those of examined tasks included."""
+    curriculum = experiment.curriculum
+    if not isinstance(curriculum, AbstractExaminer):
+        return iterations * experiment.steps
+    state = jax.eval_shape(lambda: curriculum.init(key=jr.key(0)))
+    ticket = jax.eval_shape(lambda state: curriculum.examine(state, key=jr.key(0)), state)
+    look = (experiment.look or experiment.length) * (experiment.students or 1)
+    due = jax.vmap(curriculum.due)(jnp.arange(iterations))
+    practised, examined = (int(jnp.sum(x)) for x in due)
+    return practised * experiment.steps + examined * ticket.slots.size * look
+
+
+def _keys(experiment: Experiment, key: Key[Array, ""]) -> Key[Array, "..."]:
+    """One key, or one for each student."""
+    return key if experiment.students is None else jr.split(key, experiment.students)
+
+
+def _each(experiment: Experiment, function: Callable) -> Callable:
+    """The function, or that of every student."""
+    return function if experiment.students is None else jax.vmap(function)

@@ -16,13 +16,12 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Int, Key, PyTree
 
 from meadow.core.agent import AbstractAgent
-from meadow.core.curriculum import Ticket
 from meadow.core.errors import MeadowError
 from meadow.core.trajectory import Trajectory
 from meadow.loops import iteration
 from meadow.loops.compiled import repeat
 from meadow.loops.iteration import Experiment, Metrics, Progress
-from meadow.rollout.life import Life
+from meadow.rollout.life import Life, unborn
 from meadow.rollout.live import Living
 
 _LIVES, _TIME_LIVES, _WHOLE = PartitionSpec("lives"), PartitionSpec(None, "lives"), PartitionSpec()
@@ -63,10 +62,17 @@ class Sharded:
 
     def _chunk(self, progress: Progress, num: Int[Array, ""]) -> tuple[Progress, Metrics]:
         step = functools.partial(iteration.iterate, self.experiment, live=self._collect)
-        return repeat(step, progress, num)
+        progress, metrics = repeat(step, progress, num)
+        return progress, metrics | self.experiment.curriculum.metrics(progress.curriculum)
 
     def _collect(
-        self, experiment: Experiment, progress: Progress, ticket: Ticket, *, key: Key[Array, ""]
+        self,
+        experiment: Experiment,
+        agent: AbstractAgent,
+        life: Life | None,
+        tasks: PyTree,
+        *,
+        key: Key[Array, ""],
     ) -> tuple[Life, Trajectory]:
         living = Living(experiment.environment, experiment.trial)
 
@@ -82,6 +88,6 @@ class Sharded:
             out_specs=(_LIVES, _TIME_LIVES, _LIVES),
             check_vma=False,
         )
-        agent = experiment.learner.agent(progress.learner)
-        life, rows, ends = shared(agent, progress.life, ticket.tasks, key)
+        life = unborn(experiment.environment, agent, tasks) if life is None else life
+        life, rows, ends = shared(agent, life, tasks, key)
         return life, Trajectory(*rows, *ends)

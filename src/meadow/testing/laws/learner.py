@@ -11,6 +11,7 @@ from jaxtyping import Array, Key, PyTree
 
 from meadow.core.errors import LawError
 from meadow.core.learner import AbstractLearner
+from meadow.core.report import Report
 from meadow.core.spec import ActionSpec
 from meadow.core.timestep import TimeStep
 from meadow.core.trajectory import Trajectory
@@ -134,13 +135,16 @@ def _agent_is_lawful(seen: _Evidence) -> str | None:
 
 
 def _scores(seen: _Evidence) -> str | None:
-    scores = jax.jit(lambda state, lived: seen.learner.score(state, lived))(
+    report = jax.jit(lambda state, lived: seen.learner.score(state, lived))(
         seen.state, seen.trajectory
     )
+    if not isinstance(report, Report):
+        return f"Expected `score` to return a `Report`, got {type(report).__name__}."
     columns = seen.trajectory.trial_ended.shape[1]
-    if np.shape(scores) != (columns,):
-        return f"Expected {columns} scores, one a column, got shape {np.shape(scores)}."
-    return not_finite(scores)
+    for name, sums in vars(report).items():
+        if np.shape(sums) != (columns,):
+            return f"Expected {columns} rows, one a column, got {name} of shape {np.shape(sums)}."
+    return not_finite({name: x for name, x in vars(report).items() if name != "best"})
 
 
 def _learns(seen: _Evidence) -> str | None:
@@ -168,6 +172,6 @@ LAWS = {
     "update is a function of state, trajectory and key": _is_pure,
     "metrics are finite scalars": _metrics,
     "the agent keeps its laws": _agent_is_lawful,
-    "score gives one finite number per column": _scores,
+    "score reports on every column": _scores,
     "the same batch lowers its loss": _learns,
 }
