@@ -23,11 +23,13 @@ from jaxtyping import Array, Float, Int, Key, PyTree
 
 from meadow.core.agent import AbstractAgent
 from meadow.core.learner import AbstractLearner
+from meadow.core.report import Report
 from meadow.core.spec import ActionSpec
 from meadow.core.timestep import TimeStep
 from meadow.core.trajectory import Trajectory
 from meadow.nn.actor_critic import ActorCritic, Plan, Senses
 from meadow.returns import gae
+from meadow.scores import report
 
 
 class Memory(NamedTuple):
@@ -148,9 +150,10 @@ class PPO(AbstractLearner[State]):
         state, metrics = jax.lax.scan(minibatch, state, hands)
         return state, jax.tree.map(jnp.mean, metrics)
 
-    def score(self, state: State, trajectory: Trajectory) -> Float[Array, "batch"]:
-        """Mean absolute advantage of each column: the L1 value loss of Jiang et al., 2021."""
-        return jnp.abs(self._advantages(state, trajectory)).mean(axis=0)
+    def score(self, state: State, trajectory: Trajectory) -> Report:
+        """How each column went, by the values and advantages of the agent who lived it."""
+        values, doubt = trajectory.record["value"], trajectory.record.get("doubt")
+        return report(trajectory, values, self._advantages(state, trajectory), doubt)
 
     def _rows(self, state: State, trajectory: Trajectory) -> Rows:
         advantages = self._advantages(state, trajectory)
