@@ -24,9 +24,7 @@ from meadow.core.errors import TaskError
 from meadow.core.spec import Discrete
 from meadow.core.timestep import TimeStep, restart, transition
 from meadow.envs.xland.batched import batched
-from meadow.tasks.maze.maze import Maze
-
-LEFT, RIGHT, FORWARD = range(3)
+from meadow.tasks.maze.maze import FORWARD, LEFT, RIGHT, Maze
 
 
 class State(eqx.Module):

@@ -14,7 +14,8 @@ class SimpleCrossing(AbstractTaskSpace[Maze]):
     """The agent begins in the first corner, looking right; the goal is in the last.
 
     The map is MiniGrid's, without its outer wall: walls on odd rows and columns, as long as the
-    map, and an opening in each so that going only right and down leads to the goal.
+    map, each with one opening. The way leads through the rooms between them only right and down;
+    within a room it may lead back a little.
 
     Args:
         size: height and width, odd, at least 3.
@@ -24,7 +25,7 @@ class SimpleCrossing(AbstractTaskSpace[Maze]):
         TaskError: another size, or more walls than fit.
 
     References: Chevalier-Boisvert et al., Minigrid & Miniworld, 2023
-    (MiniGrid-SimpleCrossingS11N5-v0). Minimax opens walls along another random walk.
+    (MiniGrid-SimpleCrossingS11N5-v0). In minimax the way never leads back.
     """
 
     size: int = eqx.field(static=True, default=9)

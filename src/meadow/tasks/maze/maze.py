@@ -10,6 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Int32
 
+# What an agent can do, in the order of its actions: turn, turn, or go one cell.
+LEFT, RIGHT, FORWARD = range(3)
 # Right, down, left, up: as (y, x), the order of `Maze.direction`.
 STEPS = np.array([(0, 1), (1, 0), (0, -1), (-1, 0)])
 

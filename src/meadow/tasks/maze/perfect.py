@@ -7,8 +7,6 @@ References: Jiang et al., Replay-Guided Adversarial Environment Design, 2021 (Pe
 from corner to corner); Jiang et al., minimax, 2023 (depth-first search, from anywhere to anywhere).
 """
 
-from typing import Literal
-
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -41,7 +39,7 @@ class Perfect(AbstractTaskSpace[Maze]):
 
     height: int = eqx.field(static=True, default=13)
     width: int = eqx.field(static=True, default=13)
-    method: Literal["kruskal", "search"] = eqx.field(static=True, default="kruskal")
+    method: str = eqx.field(static=True, default="kruskal")
 
     def __check_init__(self) -> None:
         if min(self.height, self.width) < 3 or not self.height % 2 == self.width % 2 == 1:
@@ -49,8 +47,8 @@ class Perfect(AbstractTaskSpace[Maze]):
                 f"`Perfect` needs an odd height and width of at least 3, got {self.height} by "
                 f"{self.width}: cells lie on even rows and columns, walls between them."
             )
-        if self.method not in ("kruskal", "search"):
-            raise UnknownNameError("method", self.method, ("kruskal", "search"))
+        if self.method not in _METHODS:
+            raise UnknownNameError("method", self.method, _METHODS)
 
     @property
     def horizon(self) -> int:
@@ -60,9 +58,8 @@ class Perfect(AbstractTaskSpace[Maze]):
     def sample(self, *, key: Key[Array, ""]) -> Maze:
         """One maze."""
         key_tree, key_ends = jr.split(key)
-        search = self.method == "search"
-        walls = self._carve(*(_search if search else _kruskal)(*self._shape, key=key_tree))
-        if search:
+        walls = self._carve(*_METHODS[self.method](*self._shape, key=key_tree))
+        if self.method == "search":
             return _anywhere(walls, key=key_ends)
         far = np.array([self.height - 1, self.width - 1])
         corners = jnp.asarray([(0, 0), (0, 1), (1, 0), (1, 1)] * far)
@@ -135,3 +132,6 @@ def _search(
     luck = jr.uniform(key_walk, (2 * num - 2, 4))
     (_, origin), _ = jax.lax.scan(walk, (start, origin), luck)
     return jnp.asarray(cells), jnp.asarray(cells)[origin[:-1]], jnp.ones(num, bool)
+
+
+_METHODS = {"kruskal": _kruskal, "search": _search}
