@@ -75,3 +75,21 @@ def test_smoothing_is_a_running_mean_with_its_range():
 def test_labels_are_spread_just_enough():
     spread = plot._spread([0.0, 0.1, 0.2, 3.0], 1.0)
     np.testing.assert_allclose(spread, [-0.9, 0.1, 1.1, 3.0])
+
+
+def test_bars_are_drawn_for_every_row(tmp_path):
+    one = {"short": (0.2, 0.1, 0.4), "long": (1.0, 1.0, 1.0)}
+    few = plot.bars(tmp_path / "few.png", {"a maze": one}, xlabel="solved", title="Mazes")
+    rows = {f"maze {i}": one if i % 2 else {"long": (0.0, 0.0, 0.0)} for i in range(9)}
+    many = plot.bars(tmp_path / "many.png", rows, xlabel="solved", title="Mazes")
+    assert size(many)[1] > size(few)[1] > 100, "every row has its own place"
+
+
+def test_bars_that_are_no_shares_are_refused(tmp_path):
+    labels = {"xlabel": "solved", "title": "Mazes"}
+    for bar in [(0.5, 0.6, 0.7), (1.2, 1.0, 1.3), (np.nan, np.nan, np.nan)]:
+        with pytest.raises(SpecError, match=r"Bar 'a, short' needs 0 <= low <= value <= high <= 1"):
+            plot.bars(tmp_path / "a.png", {"a": {"short": bar}}, **labels)
+    with pytest.raises(SpecError, match="nothing to draw"):
+        plot.bars(tmp_path / "a.png", {"a": {}}, **labels)
+    assert not list(tmp_path.iterdir())

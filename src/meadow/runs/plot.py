@@ -1,4 +1,4 @@
-"""Plots: curves with their uncertainty, readable at a glance, also by the colour-blind.
+"""Plots: curves and bars with their uncertainty, readable at a glance, also by the colour-blind.
 
 Nothing global is touched: no pyplot, no backend is chosen, no setting is changed.
 """
@@ -29,9 +29,11 @@ WIDTH, HEIGHT, DPI = 7.2, 3.3, 160  # inches, inches a panel, dots per inch
 LABEL = 18  # characters in a line of a curve's label
 FEW = 15  # up to so many points each gets a dot
 POINTS = 400  # a learning curve is drawn with at most so many points
+BAR, THICK = 0.21, 0.7  # inches a bar stands from the next; the share of that which is bar
 WINDOW = 0.03  # of its length, to each side: what a learning curve is smoothed over
 
 Curve = tuple[ArrayLike, ArrayLike, ArrayLike | None, ArrayLike | None]
+Bar = tuple[float, float, float]  # a share, and the bounds of its interval
 
 
 class _Curve(NamedTuple):
@@ -105,6 +107,41 @@ def learning_curve(
     return _write(figure, Path(out))
 
 
+def bars(
+    path: str | os.PathLike[str],
+    rows: Mapping[str, Mapping[str, Bar]],
+    *,
+    xlabel: str,
+    title: str,
+) -> Path:
+    """Draw shares between 0 and 1 into a PNG file, a row for each name.
+
+    Args:
+        path: the file, replaced as a whole.
+        rows: from the top; each has a bar for each series it knows, in that series' colour.
+        xlabel: what was measured.
+        title: what the picture shows.
+
+    Returns:
+        The path.
+
+    Raises:
+        SpecError: no bars, or one that is not a share between its bounds.
+    """
+    series = list(dict.fromkeys(name for row in rows.values() for name in row))
+    if not series:
+        raise SpecError(f"There is nothing to draw in {path}: `rows` has no bars.")
+    for name, bar in ((f"{row}, {s}", bar) for row, by in rows.items() for s, bar in by.items()):
+        if not 0 <= bar[1] <= bar[0] <= bar[2] <= 1:
+            raise SpecError(f"Bar {name!r} needs 0 <= low <= value <= high <= 1, got {bar}.")
+    num = sum(map(len, rows.values()))
+    figure, (axes,) = _figure(1, height=BAR * (num + 0.6 * len(rows)) + 1.2)
+    _draw_bars(axes, rows, {name: COLOURS[i % len(COLOURS)] for i, name in enumerate(series)})
+    _caption(axes, "", title)
+    axes.set_xlabel(xlabel, color=GREY)
+    return _write(figure, Path(path))
+
+
 def _checked(name: str, curve: Curve) -> _Curve:
     x, mean, low, high = curve
     arrays = [np.asarray(a, float) for a in (x, mean, mean if low is None else low,
@@ -130,11 +167,11 @@ def _smooth(x: np.ndarray, values: np.ndarray) -> _Curve:
     return _Curve(np.asarray(x[centres], float), *np.array(rows, float).T)
 
 
-def _figure(panels: int) -> tuple[Figure, Sequence[Axes]]:
+def _figure(panels: int, height: float | None = None) -> tuple[Figure, Sequence[Axes]]:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    height = HEIGHT * (0.2 + 0.8 * panels) + 0.4
+    height = height or HEIGHT * (0.2 + 0.8 * panels) + 0.4
     figure = Figure(figsize=(WIDTH, height), dpi=DPI, layout="constrained", facecolor="white")
     FigureCanvasAgg(figure)
     figure.get_layout_engine().set(w_pad=0.15, h_pad=0.12)  # pyright: ignore
@@ -150,6 +187,46 @@ def _draw(axes: Axes, series: Mapping[str, _Curve], colours: Sequence[str]) -> N
                   solid_capstyle="round", solid_joinstyle="round")  # fmt: skip
     _scale(axes, list(series.values()))
     axes.grid(axis="y", color=GRID, linewidth=0.8)
+    _bare(axes)
+
+
+def _draw_bars(
+    axes: Axes, rows: Mapping[str, Mapping[str, Bar]], colours: Mapping[str, str]
+) -> None:
+    top, middles = 0.0, []
+    for row in rows.values():
+        for i, (name, (value, low, high)) in enumerate(row.items()):
+            y = top + i
+            axes.barh(y, value, height=THICK, color=colours[name], alpha=0.85, linewidth=0)
+            axes.plot([low, high], [y, y], color=INK, linewidth=1.2, solid_capstyle="butt")
+            axes.annotate(f"{value:.2f}", (max(value, high), y), (5, 0), color=GREY, fontsize=8,
+                          textcoords="offset points", va="center")  # fmt: skip
+        middles.append(top + (len(row) - 1) / 2)
+        top += len(row) + 0.6
+    axes.set_yticks(middles, list(rows))
+    axes.set_ylim(top - 0.9, -0.7)
+    axes.set_xlim(0, 1.04)
+    axes.grid(axis="x", color=GRID, linewidth=0.8)
+    _bare(axes)
+    axes.tick_params(axis="y", colors=INK)
+    if len(colours) > 1:
+        _legend(axes, colours)
+
+
+def _legend(axes: Axes, colours: Mapping[str, str]) -> None:
+    """The series' names in a row above the bars, each in its colour."""
+    from matplotlib.offsetbox import AnchoredOffsetbox, HPacker, TextArea
+
+    looks = [{"color": colour, "fontsize": 10} for colour in colours.values()]
+    texts = [TextArea(name, textprops=look) for name, look in zip(colours, looks, strict=True)]
+    row = HPacker(children=texts, align="baseline", pad=0, sep=14)
+    above = {"bbox_to_anchor": (0, 1.005), "bbox_transform": axes.transAxes}
+    axes.add_artist(
+        AnchoredOffsetbox("lower left", child=row, pad=0, borderpad=0, frameon=False, **above)
+    )
+
+
+def _bare(axes: Axes) -> None:
     axes.set_axisbelow(True)
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)
