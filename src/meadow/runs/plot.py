@@ -218,7 +218,9 @@ def _legend(axes: Axes, colours: Mapping[str, str]) -> None:
     from matplotlib.offsetbox import AnchoredOffsetbox, HPacker, TextArea
 
     looks = [{"color": colour, "fontsize": 10} for colour in colours.values()]
-    texts = [TextArea(name, textprops=look) for name, look in zip(colours, looks, strict=True)]
+    texts: list[Any] = [
+        TextArea(name, textprops=look) for name, look in zip(colours, looks, strict=True)
+    ]
     row = HPacker(children=texts, align="baseline", pad=0, sep=14)
     above = {"bbox_to_anchor": (0, 1.005), "bbox_transform": axes.transAxes}
     axes.add_artist(
