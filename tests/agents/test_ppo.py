@@ -133,10 +133,11 @@ def network(p: Any, hidden: np.ndarray, row: Told) -> tuple[np.ndarray, np.ndarr
     r, z = 1 / (1 + np.exp(-x_r - h_r)), 1 / (1 + np.exp(-x_z - h_z))
     hidden = (1 - z) * np.tanh(x_n + r * (h_n + p.memory.candidate_bias)) + z * hidden
 
-    policy = np.tanh(hidden @ p.policy_hidden.weight + p.policy_hidden.bias)
-    value = np.tanh(hidden @ p.value_hidden.weight + p.value_hidden.bias)
-    logits = policy @ p.policy.weight + p.policy.bias
-    return hidden, logits, (value @ p.value.weight + p.value.bias)[0]
+    def read(head: Any) -> np.ndarray:
+        x = np.tanh(hidden @ head.hidden.weight + head.hidden.bias)
+        return x @ head.last.weight + head.last.bias
+
+    return hidden, read(p.policy), read(p.values[0])[0]
 
 
 def unroll(p: Any, lived: Trajectory, life: int) -> tuple[list, list, list]:

@@ -7,7 +7,8 @@
   ordinary PPO.
 **time limits** where a trial is truncated, the value of its true final observation stands in for
   what would have followed; only where the environment says that nothing follows it is 0.
-**differs from the papers in** nothing but these two points.
+**differs from the papers in** nothing but these two points, and not in the second where
+  `bootstrap` is false.
 **reference** Schulman et al., Proximal Policy Optimization Algorithms, 2017, eq. 7 and 9; Duan et
   al., RL^2, 2016; Nikulin et al., XLand-MiniGrid, 2023, for the presets.
 """
@@ -35,7 +36,7 @@ from meadow.scores import report
 class Memory(NamedTuple):
     """What the agent carries from step to step."""
 
-    hidden: Float[Array, "width"]
+    hidden: PyTree
     action: Int[Array, ""]
 
 
@@ -46,19 +47,24 @@ class Actor(AbstractAgent[Memory]):
     greedy: bool = eqx.field(static=True, default=False)
 
     def init_memory(self) -> Memory:
-        """Zeros, and no previous action."""
+        """A memory of nothing, and no previous action."""
         return Memory(self.network.init_memory(), jnp.int32(-1))
 
     def act(
         self, memory: Memory, timestep: TimeStep, *, key: Key[Array, ""]
     ) -> tuple[Memory, Int[Array, ""], dict[str, Array]]:
-        """The record holds `log_prob` of the action and `value` of the time step."""
+        """The record holds `log_prob` of the action and `value` of the time step; of an ensemble
+        also all `values`, and its `doubt`."""
         row = jax.tree.map(lambda x: x[None], _senses(timestep, memory.action))
-        (hidden,), judgement = self.network(memory.hidden, row)
-        logits, (value,) = jax.nn.log_softmax(judgement.logits[0]), judgement.value
+        lived = self.network(memory.hidden, row)
+        hidden, judgement = jax.tree.map(lambda x: x[0], lived)
+        logits = jax.nn.log_softmax(judgement.logits)
         action = jnp.argmax(logits) if self.greedy else jr.categorical(key, logits)
         action = action.astype(jnp.int32)
-        return Memory(hidden, action), action, {"log_prob": logits[action], "value": value}
+        record = {"log_prob": logits[action], "value": judgement.value}
+        if len(self.network.values) > 1:
+            record |= {"values": judgement.values, "doubt": judgement.doubt}
+        return Memory(hidden, action), action, record
 
 
 class State(NamedTuple):
@@ -74,7 +80,7 @@ class Rows(NamedTuple):
     senses: Senses
     action: Int[Array, "time batch"]
     log_prob: Float[Array, "time batch"]
-    value: Float[Array, "time batch"]
+    values: Float[Array, "time batch values"]
     advantage: Float[Array, "time batch"]
     target: Float[Array, "time batch"]
 
@@ -91,8 +97,12 @@ class PPO(AbstractLearner[State]):
             whole trial, so a bound that suits returns near 1 may hold the value back.
         entropy, value_cost: weights of these terms.
         learning_rate: of Adam; falls linearly to 0 over `updates` calls where that is given.
+        anneal: whether it does.
+        epsilon: of Adam.
         max_norm: gradients are scaled down to this global norm.
         epochs, minibatches: passes over a chunk, and how many parts its lives are dealt into.
+        bootstrap: whether a time limit's last observation stands in for what would have followed;
+            if not, nothing follows a truncated trial, as in much of the literature.
     """
 
     plan: Plan = Plan()
@@ -104,9 +114,12 @@ class PPO(AbstractLearner[State]):
     value_cost: float = eqx.field(static=True, default=0.5)
     learning_rate: float = eqx.field(static=True, default=1e-3)
     updates: int | None = eqx.field(static=True, default=None)
+    anneal: bool = eqx.field(static=True, default=True)
+    epsilon: float = eqx.field(static=True, default=1e-8)
     max_norm: float = eqx.field(static=True, default=0.5)
     epochs: int = eqx.field(static=True, default=1)
     minibatches: int = eqx.field(static=True, default=16)
+    bootstrap: bool = eqx.field(static=True, default=True)
 
     def init(self, timestep: TimeStep, action_spec: ActionSpec, *, key: Key[Array, ""]) -> State:
         """Fresh parameters.
@@ -139,7 +152,8 @@ class PPO(AbstractLearner[State]):
 
         def minibatch(state: State, who: Array) -> tuple[State, dict[str, Array]]:
             some = jax.tree.map(lambda x: x[:, who], rows)
-            grads, metrics = jax.grad(self._loss, has_aux=True)(state.network, hidden[who], some)
+            theirs = jax.tree.map(lambda x: x[who], hidden)
+            grads, metrics = jax.grad(self._loss, has_aux=True)(state.network, theirs, some)
             metrics["gradient_norm"] = optax.tree.norm(grads)
             steps, optimiser = self._optimiser().update(grads, state.optimiser)
             network = cast(ActorCritic, optax.apply_updates(cast(Any, state.network), steps))
@@ -162,7 +176,7 @@ class PPO(AbstractLearner[State]):
             senses=_replayed(trajectory),
             action=trajectory.action,
             log_prob=record["log_prob"],
-            value=record["value"],
+            values=record.get("values", record["value"][..., None]),
             advantage=advantages,
             target=advantages + record["value"],
         )
@@ -172,6 +186,8 @@ class PPO(AbstractLearner[State]):
         # An episode's end within a trial cuts nothing, whatever the environment says of it.
         inner = trajectory.next.last() & ~ended
         discount = jnp.where(inner, 1.0, trajectory.next.discount)
+        if not self.bootstrap:
+            discount = jnp.where(ended, 0.0, discount)
         values = trajectory.record["value"]
         after = self._values_after(state, trajectory)
         next_values = jnp.concatenate([values[1:], after[-1:]])
@@ -189,7 +205,7 @@ class PPO(AbstractLearner[State]):
         The second needs the network once more, and is done only for chunks where it occurs.
         """
 
-        def judge(hidden: Array, senses: Senses) -> Array:
+        def judge(hidden: PyTree, senses: Senses) -> Array:
             return state.network(hidden, jax.tree.map(lambda x: x[None], senses))[1].value[0]
 
         def look() -> Array:
@@ -199,13 +215,15 @@ class PPO(AbstractLearner[State]):
         final = trajectory.final_memory
         last = judge(final.hidden, _senses(trajectory.after, final.action))
 
-        truncated = trajectory.trial_ended & (trajectory.next.discount != 0)
         nothing = jnp.zeros_like(trajectory.next.reward)
+        if not self.bootstrap:
+            return nothing.at[-1].set(last)
+        truncated = trajectory.trial_ended & (trajectory.next.discount != 0)
         values = jax.lax.cond(truncated[:-1].any(), look, lambda: nothing)
         return values.at[-1].set(last)
 
     def _loss(
-        self, network: ActorCritic, hidden: Float[Array, "batch width"], rows: Rows
+        self, network: ActorCritic, hidden: PyTree, rows: Rows
     ) -> tuple[Float[Array, ""], dict[str, Array]]:
         _, judgement = network(hidden, rows.senses)
         log_probs = jax.nn.log_softmax(judgement.logits)
@@ -218,10 +236,11 @@ class PPO(AbstractLearner[State]):
         bounded = jnp.clip(ratio, 1 - self.clip, 1 + self.clip)
         policy_loss = -jnp.minimum(ratio * advantages, bounded * advantages).mean()
 
-        errors = (judgement.value - rows.target) ** 2
+        values, target = judgement.values, rows.target[..., None]
+        errors = (values - target) ** 2
         if self.value_clip is not None:
-            move = jnp.clip(judgement.value - rows.value, -self.value_clip, self.value_clip)
-            errors = jnp.maximum(errors, (rows.value + move - rows.target) ** 2)
+            move = jnp.clip(values - rows.values, -self.value_clip, self.value_clip)
+            errors = jnp.maximum(errors, (rows.values + move - target) ** 2)
         value_loss = 0.5 * errors.mean()
 
         loss = policy_loss + self.value_cost * value_loss - self.entropy * entropy
@@ -236,10 +255,12 @@ class PPO(AbstractLearner[State]):
 
     def _optimiser(self) -> optax.GradientTransformation:
         rate = self.learning_rate
-        if self.updates is not None:
+        if self.anneal and self.updates is not None:
             steps = self.updates * self.epochs * self.minibatches
             rate = optax.linear_schedule(self.learning_rate, 0.0, steps)
-        return optax.chain(optax.clip_by_global_norm(self.max_norm), optax.adam(rate, eps=1e-8))
+        return optax.chain(
+            optax.clip_by_global_norm(self.max_norm), optax.adam(rate, eps=self.epsilon)
+        )
 
 
 def _senses(timestep: TimeStep, action: Int[Array, "*batch"]) -> Senses:

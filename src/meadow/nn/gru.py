@@ -16,20 +16,18 @@ References: Cho et al., Learning Phrase Representations using RNN Encoder-Decode
 
 from typing import NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Bool, Float, Key
 
+from meadow.nn.memory import AbstractMemory
+
 _orthogonal, _glorot = jax.nn.initializers.orthogonal(), jax.nn.initializers.glorot_uniform()
 
 
-class GRU(eqx.Module):
-    """One layer; time-major, with any batch axes after time.
-
-    Give it the batch rather than `vmap` it where gradients are taken: the weights' gradient is then
-    one product, and not one for each example with a sum to follow.
+class GRU(AbstractMemory):
+    """One layer. Its output is its memory.
 
     Args:
         num_in: width of the input.
@@ -55,16 +53,21 @@ class GRU(eqx.Module):
         """Of the memory."""
         return self.recurrent.shape[0]
 
+    def init(self) -> Float[Array, "width"]:
+        """Zeros."""
+        return jnp.zeros(self.width)
+
     def __call__(
         self,
         memory: Float[Array, "*batch width"],
         inputs: Float[Array, "time *batch num_in"],
         forget: Bool[Array, "time *batch"],
-    ) -> Float[Array, "time *batch width"]:
-        """The memory after each step; `forget` clears it before a step."""
+    ) -> tuple[Float[Array, "time *batch width"], Float[Array, "time *batch width"]]:
+        """The memory after each step, twice; `forget` clears it before a step."""
         dtype = inputs.dtype
         projected = inputs @ self.inward.astype(dtype) + self.bias.astype(dtype)
-        return _recur(self.recurrent, self.candidate_bias, memory, projected, forget)
+        memories = _recur(self.recurrent, self.candidate_bias, memory, projected, forget)
+        return memories, memories
 
 
 class _Gates(NamedTuple):
