@@ -49,7 +49,7 @@ class Compiled:
         if self._seeds is not None:
             # Which iteration it is all seeds share: what is due is a branch and not a choice.
             step = jax.vmap(step, in_axes=(_SEEDS,), out_axes=(_SEEDS, 0))
-            known = jax.vmap(known)
+            known = jax.vmap(known, axis_size=self._seeds)
         progress, metrics = repeat(step, progress, num)
         return progress, metrics | known(progress.curriculum)
 

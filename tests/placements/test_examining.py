@@ -1,0 +1,136 @@
+"""Examining: a curriculum that looks at tasks besides practising, and students who share tickets."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+import pytest
+
+from meadow.core.curriculum import AbstractExaminer, Due, Ticket
+from meadow.core.errors import SpecError
+from meadow.core.report import Report
+from meadow.loops.compiled import Compiled
+from meadow.loops.iteration import spent
+from meadow.loops.sharded import Sharded
+from meadow.rollout.life import Trial
+from meadow.testing.probes import Choice, Matching
+
+LOOKED = 4
+
+
+class Alternating(AbstractExaminer):
+    """Looks in even iterations at task 0 and 1 in turn, practises in odd ones; it keeps reports."""
+
+    def init(self, *, key):
+        return Report.nothing(2, LOOKED), Report.nothing(8)
+
+    def due(self, iteration):
+        return Due(iteration % 2 == 1, iteration % 2 == 0)
+
+    def sample(self, state, num, *, key):
+        return Ticket(jr.randint(key, (num,), 0, 2), jnp.full(num, -1))
+
+    def examine(self, state, *, key):
+        return Ticket(jnp.arange(LOOKED) % 2, jnp.full(LOOKED, -1), jnp.bool_(True))
+
+    def update(self, state, ticket, report):
+        looked, practised = state
+        if not jax.tree.leaves(ticket.notes):
+            return looked, practised + report
+        return looked + jax.tree.map(lambda x: jnp.broadcast_to(x, (2, LOOKED)), report), practised
+
+    def metrics(self, state):
+        return {"looked": state[0].episodes.sum(), "done": state[1].successes.sum()}
+
+
+@pytest.fixture(scope="module")
+def examining(experiment):
+    return dataclasses.replace(
+        experiment,
+        environment=Matching(2),
+        curriculum=Alternating(),
+        trial=Trial(episodes=1),
+        anew=True,
+        look=3,
+    )
+
+
+@pytest.fixture(scope="module")
+def placement(examining):
+    return Compiled(examining)
+
+
+def test_an_examination_changes_no_parameter_bit(placement, same_bits):
+    start = placement.begin(key=jr.key(0))
+    before = jax.device_get(jax.tree.map(jnp.copy, start.learner))
+    after, metrics = placement.run(start, 1)
+    same_bits(after.learner, before, "nobody learns from what is only looked at")
+    assert metrics["practised"] == 0 and np.isnan(metrics["return"]), "nothing was practised"
+    assert metrics["looked"] == 2 * LOOKED * 3, "an episode of one step, three times a life"
+    after, metrics = placement.run(after, 1)
+    moved = [(np.asarray(x) != y).any() for x, y in zip(
+        jax.tree.leaves(after.learner), jax.tree.leaves(before), strict=True)]  # fmt: skip
+    assert any(moved), "in the next iteration it learns"
+    assert metrics["practised"] == 1 and 0 <= metrics["success"] <= 1
+    looked, practised = after.curriculum
+    assert (practised.episodes == 7).all(), "each life reports on its own task alone"
+    assert (looked.episodes[0] == 3).all()
+
+
+def test_means_are_over_what_was_practised(placement):
+    _, two = placement.run(placement.begin(key=jr.key(0)), 2)
+    progress, _ = placement.run(placement.begin(key=jr.key(0)), 1)
+    _, one = placement.run(progress, 1)
+    assert two["practised"] == 0.5 and two["return"] == one["return"]
+
+
+def test_steps_are_counted_whoever_learns_from_them(examining):
+    practice, look = examining.lives * examining.length, LOOKED * 3
+    assert spent(examining, 5) == 2 * practice + 3 * look
+    plain = dataclasses.replace(examining, students=3)
+    assert spent(plain, 2) == 3 * (practice + look)
+
+
+def test_seeds_share_the_schedule(examining, placement):
+    seeds = Compiled(examining, seeds=2)
+    progress, metrics = seeds.run(seeds.begin(key=jr.key(0)), 2)
+    assert metrics["practised"].tolist() == [0.5, 0.5]
+    for seed, key in enumerate(jr.split(jr.key(0), 2)):
+        alone, _ = placement.run(placement.begin(key=key), 2)
+        for x, y in zip(jax.tree.leaves(alone.learner), jax.tree.leaves(progress.learner),
+                        strict=True):  # fmt: skip
+            np.testing.assert_allclose(x, y[seed], atol=1e-5, err_msg="seed by seed")
+
+
+def test_two_devices_hear_the_same(examining, placement, same_bits):
+    two = Sharded(examining, devices=jax.devices()[:2])
+    got, _ = two.run(two.begin(key=jr.key(0)), 2)
+    one, _ = placement.run(placement.begin(key=jr.key(0)), 2)
+    for x, y in zip(jax.tree.leaves(got.curriculum), jax.tree.leaves(one.curriculum), strict=True):
+        np.testing.assert_allclose(x, y, atol=1e-5, err_msg="the reports of two devices")
+
+
+def test_students_live_the_same_tickets_with_their_own_luck(examining):
+    class Heard(Alternating):
+        def init(self, *, key):
+            return Report.nothing(2, 2, LOOKED), Report.nothing(2, 8)
+
+        def update(self, state, ticket, report):
+            looked, practised = state
+            if not jax.tree.leaves(ticket.notes):
+                return looked, practised + report
+            return looked + jax.tree.map(lambda x: jnp.stack([x, x]), report), practised
+
+    pair = Compiled(dataclasses.replace(examining, curriculum=Heard(), students=2))
+    progress, metrics = pair.run(pair.begin(key=jr.key(0)), 2)
+    practised = progress.curriculum[1]
+    assert practised.episodes.shape == (2, 8), "one row of reports for each student"
+    assert (practised.value[0] != practised.value[1]).any(), "they are not one and the same"
+    assert metrics["return"].shape == (), "metrics are means over students"
+
+
+def test_who_ranks_tasks_needs_lives_that_begin_anew(examining):
+    with pytest.raises(SpecError, match="anew=True"):
+        dataclasses.replace(examining, anew=False)
