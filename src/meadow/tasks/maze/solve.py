@@ -65,9 +65,7 @@ def best_action(
     return jnp.argmin(jnp.stack([left, right, jnp.where(inside, ahead, jnp.inf)]))
 
 
-def optimum(
-    maze: Maze, max_steps: int = 250, penalise_time: bool = True
-) -> Float[Array, ""]:
+def optimum(maze: Maze, max_steps: int = 250, penalise_time: bool = True) -> Float[Array, ""]:
     """The largest return of `MazeWorld` within its time limit; 0 where there is no time for it."""
     needed = steps(maze)
     late = 0.9 * (needed / max_steps) if penalise_time else 0.0
