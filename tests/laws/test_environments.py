@@ -6,6 +6,7 @@ import equinox as eqx
 import pytest
 from jaxtyping import Array, Key
 
+from meadow.envs.cartpole import CartPole, physics
 from meadow.envs.fresh import Fresh
 from meadow.envs.minigrid.environment import MiniGrid
 from meadow.envs.xland.environment import XLand
@@ -71,6 +72,11 @@ ENVIRONMENTS = [
         {"hidden": other_goal, "time_limit": 12},
     ),
     (FRESH, FRESH.nothing, {}),
+    (
+        CartPole(max_steps=8),
+        physics(),
+        {"hidden": lambda _, key: physics().sample(key=key), "time_limit": 8},
+    ),
 ]
 
 

@@ -3,8 +3,10 @@
 import jax.numpy as jnp
 import pytest
 
+from meadow.envs.cartpole import physics
 from meadow.envs.xland.mixed import MixedTasks
 from meadow.tasks.closure import Solvable
+from meadow.tasks.listed import Listed
 from meadow.tasks.minigrid.memory import Memory
 from meadow.tasks.minigrid.multiroom import MultiRoom
 from meadow.tasks.only import Numbered, Only
@@ -23,6 +25,8 @@ SPACES = [
     MixedTasks((TREES, Trees(depth=0))),
     Memory(8),
     MultiRoom(2, 4, 10),
+    Listed(jnp.arange(3)),
+    physics(),
 ]
 
 
