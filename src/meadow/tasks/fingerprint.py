@@ -7,8 +7,6 @@ and padding, in whatever order their rules stand, and also where they say the sa
 From it follows a split that needs no list of tasks: a task is held out if its fingerprint is small.
 The side is a property of the task alone, so a table, an endless space and a file of experience are
 split alike, on every machine, and no task is ever on both sides.
-
-References: the mixing function is the 32-bit finaliser of Appleby, MurmurHash3, 2011.
 """
 
 import jax.numpy as jnp
@@ -17,6 +15,7 @@ from jaxtyping import Array, Bool, UInt8, UInt32
 from meadow.core.errors import TaskError
 from meadow.tasks import kinds
 from meadow.tasks.grid import GridTask
+from meadow.tasks.hashed import mixed
 
 
 def canonical(rows: UInt8[Array, "*batch width"]) -> UInt8[Array, "*batch width"]:
@@ -35,11 +34,11 @@ def fingerprint(task: GridTask, seed: int = 0) -> UInt32[Array, "*batch"]:
     Different tasks may share a fingerprint (1 in 4e9 pairs), equal ones never differ.
     """
     goal, rules = canonical(task.goal), canonical(task.rules)
-    salt = _mix(jnp.uint32(seed & 0xFFFFFFFF) + jnp.uint32(0x9E3779B9))
-    hashes = jnp.where(rules[..., 0] == kinds.NEVER, 0, _mix(_word(rules) ^ salt))
+    salt = mixed(jnp.uint32(seed & 0xFFFFFFFF) + jnp.uint32(0x9E3779B9))
+    hashes = jnp.where(rules[..., 0] == kinds.NEVER, 0, mixed(_word(rules) ^ salt))
     # A sum, because the order of the rules is no part of what the task is.
-    head = _mix(_word(goal[..., :4]) ^ ~salt) + goal[..., 4]
-    return _mix(_mix(head) ^ jnp.sum(hashes, axis=-1, dtype=jnp.uint32))
+    head = mixed(_word(goal[..., :4]) ^ ~salt) + goal[..., 4]
+    return mixed(mixed(head) ^ jnp.sum(hashes, axis=-1, dtype=jnp.uint32))
 
 
 def is_held_out(task: GridTask, fraction: float, seed: int = 0) -> Bool[Array, "*batch"]:
@@ -62,10 +61,3 @@ def check_fraction(fraction: float) -> None:
 def _word(rows: UInt8[Array, "*batch 4"]) -> UInt32[Array, "*batch"]:
     a, b, c, d = (rows[..., i].astype(jnp.uint32) for i in range(4))
     return a << 24 | b << 16 | c << 8 | d
-
-
-def _mix(x: UInt32[Array, "*batch"]) -> UInt32[Array, "*batch"]:
-    """Every bit of the result depends on every bit of `x`; no two words become one."""
-    x = (x ^ (x >> 16)) * jnp.uint32(0x85EBCA6B)
-    x = (x ^ (x >> 13)) * jnp.uint32(0xC2B2AE35)
-    return x ^ (x >> 16)

@@ -9,14 +9,13 @@ mixing function is the 32-bit finaliser of Appleby, MurmurHash3, 2011.
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, PyTree, UInt32
-
-_GOLDEN = 0x9E3779B9
 
 
 def hashed(tree: PyTree) -> UInt32[Array, "2"]:
-    """The hash of all entries of all leaves, each a number or a bool; equal for equal trees.
+    """The hash of all entries of all leaves, each a number or a bool.
+
+    Numbers are taken at 32 bits.
 
     >>> one, other = hashed((1, 2)), hashed((2, 1))
     >>> bool((one == other).any()), bool((one == hashed((1, 2))).all())
@@ -24,24 +23,22 @@ def hashed(tree: PyTree) -> UInt32[Array, "2"]:
     """
     leaves = [_words(jnp.asarray(leaf)) for leaf in jax.tree.leaves(tree)]
     words = jnp.concatenate([jnp.zeros(1, jnp.uint32), *leaves])
-    places = np.arange(words.size, dtype=np.uint32)
-    # Two lanes, each of which gives every place a secret of its own.
-    with np.errstate(over="ignore"):
-        secrets = np.stack([mixed(places * np.uint32(2) + np.uint32(i)) for i in (0, 1)])
-        secrets = mixed(secrets + np.uint32(_GOLDEN))
-    return mixed(mixed(words ^ jnp.asarray(secrets)).sum(-1, dtype=jnp.uint32))
+    # Two lanes, each of which has a secret of its own for every place.
+    places = jnp.arange(2 * words.size, dtype=jnp.uint32).reshape(2, -1)
+    secrets = mixed(mixed(places) + jnp.uint32(0x9E3779B9))
+    return mixed(mixed(words ^ secrets).sum(-1, dtype=jnp.uint32))
 
 
-def mixed(x: UInt32[Array | np.ndarray, "..."]) -> UInt32[Array | np.ndarray, "..."]:
+def mixed(x: UInt32[Array, "..."]) -> UInt32[Array, "..."]:
     """Every bit of the result depends on every bit of `x`; no two words become one."""
-    x = (x ^ (x >> 16)) * np.uint32(0x85EBCA6B)
-    x = (x ^ (x >> 13)) * np.uint32(0xC2B2AE35)
+    x = (x ^ (x >> 16)) * jnp.uint32(0x85EBCA6B)
+    x = (x ^ (x >> 13)) * jnp.uint32(0xC2B2AE35)
     return x ^ (x >> 16)
 
 
 def _words(leaf: Array) -> UInt32[Array, " words"]:
     """A leaf's entries as words; what compares equal has equal words."""
     if jnp.issubdtype(leaf.dtype, jnp.floating):
-        leaf = leaf.astype(jnp.promote_types(leaf.dtype, jnp.float32)) + 0.0  # -0 is 0
+        leaf = leaf.astype(jnp.float32) + 0.0  # -0 is 0
         return jax.lax.bitcast_convert_type(leaf, jnp.uint32).reshape(-1)
     return leaf.astype(jnp.uint32).reshape(-1)

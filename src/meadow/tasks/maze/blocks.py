@@ -2,11 +2,11 @@
 
 >>> import jax.random as jr
 >>> from meadow.tasks.maze.text import show
->>> print(show(Blocks(4, 5, num_walls=6).sample(key=jr.key(0))))
-.....
-...^.
-###..
-#.#.G
+>>> print(show(Blocks(4, 5, num_walls=6).sample(key=jr.key(10))))
+.###.
+..G..
+.#..#
+>....
 """
 
 import equinox as eqx
