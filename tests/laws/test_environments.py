@@ -8,7 +8,10 @@ from jaxtyping import Array, Key
 
 from meadow.envs.cartpole import CartPole, physics
 from meadow.envs.fresh import Fresh
+from meadow.envs.maze.editor import Placing
+from meadow.envs.maze.toggle import Toggling
 from meadow.envs.minigrid.environment import MiniGrid
+from meadow.envs.parameters import ParameterEditor
 from meadow.envs.xland.environment import XLand
 from meadow.envs.xland.mixed import Mixed, MixedTask, MixedTasks
 from meadow.envs.xland.observe import EXTRAS
@@ -16,6 +19,7 @@ from meadow.envs.xland.pixels import Pixels
 from meadow.tasks.grid import GridTask
 from meadow.tasks.level import Level
 from meadow.tasks.minigrid.empty import Empty
+from meadow.tasks.only import Only
 from meadow.tasks.trees import Trees
 from meadow.testing import check_environment
 from meadow.testing.probes import PROBES, Choice, HiddenArm, TimeLimit, other_arm
@@ -72,6 +76,9 @@ ENVIRONMENTS = [
         {"hidden": other_goal, "time_limit": 12},
     ),
     (FRESH, FRESH.nothing, {}),
+    (Placing(3, 4, 4, choose_direction=True), Only(()), {"max_steps": 7}),
+    (Toggling(3, 4, edits=7), Only(()), {"max_steps": 7}),
+    (ParameterEditor((0.0,) * 7, (1.0,) * 7), Only(()), {"max_steps": 7}),
     (
         CartPole(max_steps=8),
         physics(),

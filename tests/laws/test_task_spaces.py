@@ -7,8 +7,12 @@ from meadow.envs.cartpole import physics
 from meadow.envs.xland.mixed import MixedTasks
 from meadow.tasks.closure import Solvable
 from meadow.tasks.listed import Listed
+from meadow.tasks.maze.crossing import SimpleCrossing
+from meadow.tasks.maze.perfect import Perfect
+from meadow.tasks.maze.rooms import FourRooms
 from meadow.tasks.minigrid.memory import Memory
 from meadow.tasks.minigrid.multiroom import MultiRoom
+from meadow.tasks.minigrid.recall import Recall
 from meadow.tasks.only import Numbered, Only
 from meadow.tasks.trees import Trees
 from meadow.testing import check_task_space
@@ -25,6 +29,11 @@ SPACES = [
     MixedTasks((TREES, Trees(depth=0))),
     Memory(8),
     MultiRoom(2, 4, 10),
+    Recall(),
+    Perfect(5, 7),
+    Perfect(5, 7, "search"),
+    FourRooms(5),
+    SimpleCrossing(5, 2),
     Listed(jnp.arange(3)),
     physics(),
 ]

@@ -12,8 +12,6 @@ So whatever has a vector for its task can be designed, without an editor of its 
 **task** `()`.
 """
 
-from collections.abc import Iterable
-
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -24,10 +22,6 @@ from meadow.core.editor import AbstractEditor
 from meadow.core.errors import SpecError
 from meadow.core.spec import Discrete
 from meadow.core.timestep import TimeStep, restart, transition
-
-
-def _floats(values: Iterable[float]) -> tuple[float, ...]:
-    return tuple(float(value) for value in values)
 
 
 class State(eqx.Module):
@@ -56,7 +50,7 @@ class ParameterEditor(AbstractEditor[State]):
     Raises:
         SpecError: bounds that do not fit each other, or fewer than two bins.
 
-    >>> editor = ParameterEditor((0, 10), (1, 20), bins=3)
+    >>> editor = ParameterEditor((0.0, 10.0), (1.0, 20.0), bins=3)
     >>> state, _ = editor.reset((), key=jr.key(0))
     >>> for action in (2, 1):
     ...     state, _ = editor.step(state, (), jnp.asarray(action), key=jr.key(0))
@@ -64,8 +58,8 @@ class ParameterEditor(AbstractEditor[State]):
     [1.0, 15.0]
     """
 
-    low: tuple[float, ...] = eqx.field(static=True, converter=_floats)
-    high: tuple[float, ...] = eqx.field(static=True, converter=_floats)
+    low: tuple[float, ...] = eqx.field(static=True, converter=tuple)
+    high: tuple[float, ...] = eqx.field(static=True, converter=tuple)
     bins: int = eqx.field(static=True, default=11)
     noise_dim: int = eqx.field(static=True, default=50)
     redraw: bool = eqx.field(static=True, default=True)

@@ -1,8 +1,8 @@
 """Placing: a maze is built wall by wall, then its goal, then where the agent begins.
 
-**observation** a dict. `view`: bool `[height, width, 3]`, where walls, goal and agent are so far.
-  `time`: which step comes next, one-hot; all zero after the last. `noise`: uniform in [0, 1), so
-  that not every maze is the same.
+**observation** a dict. `view`: bool `[height + 2, width + 2, 3]`, where walls, goal and agent are
+  so far, within an outer wall. `time`: which step comes next, one-hot; all zero after the last.
+  `noise`: uniform in [0, 1), so that not every maze is the same.
 **actions** a cell, row by row. For the direction the cells are four equal parts, in the maze's
   order; for the budget a share of `num_walls`.
 **reward** none.
@@ -11,8 +11,6 @@
 **task** `()`.
 **reference** Dennis et al., PAIRED, 2020, in the form of Jiang et al., minimax, 2023.
 """
-
-from typing import Any
 
 import equinox as eqx
 import jax
@@ -158,7 +156,7 @@ class Placing(AbstractEditor[Draft]):
         maze, (has_goal, has_agent) = state.maze, self._placed(state)
         goal = mark(maze.goal, maze.walls) & has_goal
         agent = mark(maze.position, maze.walls) & has_agent
-        return seen((maze.walls, goal, agent), state.time, self.length, state.noise)
+        return seen(maze.walls, goal, agent) | told(state.time, self.length, state.noise)
 
 
 def mark(cell: Cell, like: Plane) -> Plane:
@@ -166,15 +164,15 @@ def mark(cell: Cell, like: Plane) -> Plane:
     return jnp.zeros_like(like).at[cell[0], cell[1]].set(True)
 
 
-def seen(
-    planes: tuple[Plane, Plane, Plane], time: Int[Array, ""], length: int, noise: Array
-) -> dict[str, Any]:
-    """What an editor of mazes observes."""
-    return {
-        "view": jnp.stack(planes, -1),
-        "time": jax.nn.one_hot(time, length),
-        "noise": noise,
-    }
+def seen(walls: Plane, goal: Plane, agent: Plane) -> dict[str, Array]:
+    """What an editor sees of its maze."""
+    planes = jnp.pad(walls, 1, constant_values=True), jnp.pad(goal, 1), jnp.pad(agent, 1)
+    return {"view": jnp.stack(planes, -1)}
+
+
+def told(time: Int[Array, ""], length: int, noise: Float[Array, "noise"]) -> dict[str, Array]:
+    """What else it observes."""
+    return {"time": jax.nn.one_hot(time, length), "noise": noise}
 
 
 def _first(free: Plane) -> Cell:

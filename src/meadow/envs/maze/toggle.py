@@ -20,7 +20,7 @@ from meadow.core.editor import AbstractEditor
 from meadow.core.errors import TaskError
 from meadow.core.spec import Discrete
 from meadow.core.timestep import TimeStep, restart, transition
-from meadow.envs.maze.editor import mark, seen
+from meadow.envs.maze.editor import mark, seen, told
 from meadow.tasks.maze.maze import Maze
 from meadow.tasks.minigrid.chance import one_of
 
@@ -121,5 +121,5 @@ class Toggling(AbstractEditor[State]):
 
     def _observe(self, state: State) -> dict[str, Array]:
         maze = state.maze
-        planes = maze.walls, mark(maze.goal, maze.walls), mark(maze.position, maze.walls)
-        return seen(planes, state.time, self.length, state.noise)
+        goal, agent = (mark(cell, maze.walls) for cell in (maze.goal, maze.position))
+        return seen(maze.walls, goal, agent) | told(state.time, self.length, state.noise)
