@@ -105,15 +105,20 @@ class Buffer(eqx.Module):
         )
         order, chance = self._ranked(scores, visited, state.clock)
         if self.replace:
-            ends = jnp.cumsum(chance)
-            at = jnp.searchsorted(ends, jr.uniform(key_draw, num) * ends[-1], side="right")
-            drawn, there = jnp.minimum(at, self.capacity - 1), ends[-1] > 0
+            drawn = again(chance, num, key=key_draw)
+            there = drawn >= 0
         else:
             luck = jnp.log(chance) + jr.gumbel(key_draw, (self.capacity,))
             luck, drawn = jax.lax.top_k(luck, min(num, self.capacity))
             there = luck > -jnp.inf
         slots = jnp.where(there, (order[drawn] + shift) % self.capacity, -1)
         return jnp.full(num, -1, jnp.int32).at[: len(slots)].set(slots)
+
+    def distinct(self, state: State, num: int) -> Float[Array, ""]:
+        """The share of different tasks to be expected in a batch of `num`."""
+        chances = self.chances(state)
+        expected = 1 - (1 - chances) ** num if self.replace else chances > 0
+        return jnp.minimum(jnp.sum(expected), num) / num
 
     def locate(
         self, state: State, fingerprint: UInt32[Array, "num 2"], slots: Int[Array, "num"]
@@ -218,6 +223,13 @@ class Buffer(eqx.Module):
         age = jnp.where(jnp.any(age > 0), age, present)
         chance = (1 - self.staleness) * _shares(by_score) + self.staleness * _shares(age)
         return order, chance
+
+
+def again(chances: Float[Array, "capacity"], num: int, *, key: Key[Array, ""]) -> Int[Array, "num"]:
+    """Draw indices with replacement; -1 where all chances are 0."""
+    ends = jnp.cumsum(chances)
+    at = jnp.searchsorted(ends, jr.uniform(key, (num,)) * ends[-1], side="right")
+    return jnp.where(ends[-1] > 0, jnp.minimum(at, len(chances) - 1), -1)
 
 
 def _scores(entries: Entries) -> Float[Array, "num"]:
