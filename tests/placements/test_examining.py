@@ -1,4 +1,4 @@
-"""Examining: a curriculum that looks at tasks besides practising, and students who share tickets."""
+"""A curriculum that looks at tasks besides practising them, and students who share tickets."""
 
 import dataclasses
 
@@ -15,7 +15,7 @@ from meadow.loops.compiled import Compiled
 from meadow.loops.iteration import spent
 from meadow.loops.sharded import Sharded
 from meadow.rollout.life import Trial
-from meadow.testing.probes import Choice, Matching
+from meadow.testing.probes import Matching
 
 LOOKED = 4
 
@@ -93,8 +93,9 @@ def test_steps_are_counted_whoever_learns_from_them(examining):
     assert spent(plain, 2) == 3 * (practice + look)
 
 
-def test_seeds_share_the_schedule(examining, placement):
-    seeds = Compiled(examining, seeds=2)
+@pytest.mark.parametrize("at_once", [True, False])
+def test_seeds_share_the_schedule(examining, placement, at_once):
+    seeds = Compiled(examining, seeds=2, at_once=at_once)
     progress, metrics = seeds.run(seeds.begin(key=jr.key(0)), 2)
     assert metrics["practised"].tolist() == [0.5, 0.5]
     for seed, key in enumerate(jr.split(jr.key(0), 2)):

@@ -17,7 +17,7 @@ import jax.random as jr
 from jaxtyping import Array, Float, Int, Key, PyTree
 
 from meadow.core.agent import AbstractAgent
-from meadow.core.curriculum import AbstractCurriculum, AbstractExaminer, Ticket
+from meadow.core.curriculum import AbstractCurriculum, AbstractExaminer
 from meadow.core.environment import AbstractEnvironment
 from meadow.core.errors import SpecError
 from meadow.core.learner import AbstractLearner
@@ -153,7 +153,7 @@ def iterate(
 def practise(
     experiment: Experiment, progress: Progress, keys: list[Key[Array, ""]], live: Collect
 ) -> tuple[Progress, Metrics]:
-    """The curriculum offers tasks, the agent lives them, the learner learns, the curriculum hears."""
+    """Tasks are offered and lived, the learner learns, and the curriculum hears how they went."""
     curriculum, learner = experiment.curriculum, experiment.learner
     ticket = curriculum.sample(progress.curriculum, experiment.lives, key=keys[0])
 
@@ -198,7 +198,9 @@ def examine(experiment: Experiment, progress: Progress, *, key: Key[Array, ""]) 
     ticket = curriculum.examine(progress.curriculum, key=key_tasks)
     (num,) = ticket.slots.shape
     length = experiment.look or experiment.length
-    parts = next(n for n in range(1, num + 1) if num % n == 0 and num // n * length <= _STEPS_AT_ONCE)
+    parts = next(
+        n for n in range(1, num + 1) if num % n == 0 and num // n * length <= _STEPS_AT_ONCE
+    )
 
     def look(state: PyTree, key: Key[Array, ""]) -> Report:
         agent = learner.agent(state)

@@ -1,0 +1,125 @@
+"""Draw: a figure of curves with their intervals, and the file of numbers beside it."""
+
+import json
+import platform
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from meadow.evaluation.interval import Estimate, estimate
+
+RESULTS = Path(__file__).parent.parent / "results" / "ued"
+COLOURS = ("#2a6f4e", "#c8553d", "#4a6fa5", "#b8902a", "#7b5ea7", "#6b6b6b")
+
+Runs = Mapping[str, Mapping[str, np.ndarray]]
+"""Curves `[looks, seeds]` by method and name."""
+
+
+def interval(values: Sequence[float] | np.ndarray) -> Estimate:
+    """The mean over seeds, with a bootstrap interval of 95 %."""
+    return estimate(np.asarray(values, float))
+
+
+def area(curve: np.ndarray) -> np.ndarray:
+    """The mean height of a curve, by seed: what is under it over its length."""
+    return np.asarray((curve[1:] + curve[:-1]).mean(0) / 2)
+
+
+def save(
+    name: str,
+    claim: str,
+    runs: Runs,
+    shown: Mapping[str, Sequence[str]],
+    verdict: Mapping[str, Any],
+    *,
+    along: str = "iterations",
+) -> None:
+    """Write `NAME.png` and `NAME.json`.
+
+    Args:
+        claim: what the figure is about, a sentence.
+        shown: for each panel's title the names of the curves in it; most have one.
+        verdict: what was found, and whether it passes.
+        along: the curve that is the horizontal axis.
+    """
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    _figure(RESULTS / f"{name}.png", claim, runs, shown, along)
+    numbers = {
+        "claim": claim,
+        "command": f"make figures-ued ROWS={name}",
+        "machine": _machine(),
+        "verdict": _plain(verdict),
+        "curves": {
+            method: {key: np.round(curve, 4).tolist() for key, curve in curves.items()}
+            for method, curves in runs.items()
+        },
+    }
+    text = json.dumps(numbers, indent=1, allow_nan=True).replace("NaN", "null")
+    text = text.replace("-Infinity", "null").replace("Infinity", "null")
+    (RESULTS / f"{name}.json").write_text(text + "\n")
+    print(json.dumps({"figure": name, **_plain(verdict)}), flush=True)
+
+
+def _figure(
+    path: Path, claim: str, runs: Runs, shown: Mapping[str, Sequence[str]], along: str
+) -> None:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, panels = pyplot.subplots(
+        1, len(shown), figsize=(3.6 * len(shown) + 0.4, 3.2), squeeze=False, layout="constrained"
+    )
+    for panel, (title, names) in zip(panels[0], shown.items(), strict=True):
+        colours = iter(COLOURS * 4)
+        for method, curves in runs.items():
+            for name in names:
+                if name in curves:
+                    label = method if len(names) == 1 else f"{method}: {name}"
+                    _curve(panel, curves[along], curves[name], label, next(colours))
+        panel.set_title(title, fontsize=10)
+        panel.set_xlabel(along, fontsize=9)
+        panel.spines[["top", "right"]].set_visible(False)
+        panel.grid(alpha=0.25, linewidth=0.5)
+        panel.tick_params(labelsize=8)
+    panels[0, 0].legend(fontsize=8, frameon=False)
+    figure.suptitle(claim, fontsize=11)
+    figure.savefig(path, dpi=140)
+    pyplot.close(figure)
+
+
+def _curve(panel: Any, x: np.ndarray, y: np.ndarray, label: str, colour: str) -> None:
+    known = np.isfinite(y).all(1)
+    x, y = x[known].mean(1), y[known]
+    if not len(y):
+        return
+    ends = np.array([interval(row) for row in y])
+    panel.plot(x, ends[:, 0], color=colour, label=label, linewidth=1.6)
+    panel.fill_between(x, ends[:, 1], ends[:, 2], color=colour, alpha=0.18, linewidth=0)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Estimate):
+        return {"mean": round(value.value, 4), "interval": [round(x, 4) for x in value[1:]]}
+    if isinstance(value, Mapping):
+        return {key: _plain(x) for key, x in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(x) for x in value]
+    if isinstance(value, float | np.floating):
+        return round(float(value), 4)
+    return bool(value) if isinstance(value, np.bool_) else value
+
+
+def _machine() -> dict[str, Any]:
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    model = next((x.split(":", 1)[1].strip() for x in lines if x.startswith("model name")), "")
+    return {
+        "cpu": model or platform.machine(),
+        "device": jax.devices()[0].device_kind,
+        "jax": jax.__version__,
+    }

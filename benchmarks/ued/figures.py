@@ -1,0 +1,41 @@
+"""Figures of environment design: each row is a claim, lived by several seeds and drawn.
+
+    python benchmarks/ued/figures.py paired adversary     # these rows
+    python benchmarks/ued/figures.py --list
+
+A row takes up to half an hour on two cores. It writes benchmarks/results/ued/ROW.png and ROW.json
+(curves of every seed, what was found with intervals, and whether it passes) and prints its verdict
+as a line of JSON.
+"""
+
+import argparse
+import importlib
+import sys
+
+FILES = {
+    "paired": "rows_teachers",
+    "adversary": "rows_teachers",
+    "population": "rows_teachers",
+}
+"""Rows, and the file each is in."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("rows", nargs="*", help="which; all when none is named")
+    parser.add_argument("--list", action="store_true", help="say which there are")
+    given = parser.parse_args()
+    unknown = [row for row in given.rows if row not in FILES]
+    if unknown:
+        parser.error(f"no such row: {', '.join(unknown)}; there are {', '.join(FILES)}")
+    for row in given.rows or FILES:
+        make = getattr(importlib.import_module(FILES[row]), row)
+        if given.list:
+            print(f"{row:14} {make.__doc__.splitlines()[0]}")
+            continue
+        print(f"--- {row}", file=sys.stderr, flush=True)
+        make()
+
+
+if __name__ == "__main__":
+    main()
