@@ -23,10 +23,11 @@ from meadow.core.errors import TaskError
 from meadow.core.spec import Discrete
 from meadow.core.timestep import TimeStep, restart, transition
 from meadow.tasks.maze.maze import Maze
-from meadow.tasks.minigrid.chance import one_of
+from meadow.tasks.minigrid.chance import below, cut, one_of
 
 Plane = Bool[Array, "height width"]
 Cell = Int[Array, "2"]
+Luck = Float[Array, "height width"]
 
 
 class Draft(eqx.Module):
@@ -93,10 +94,9 @@ class Placing(AbstractEditor[Draft]):
 
     def reset(self, task: tuple[()], *, key: Key[Array, ""]) -> tuple[Draft, TimeStep]:
         """An empty map, neither goal nor agent on it."""
-        key_noise, key_direction = jr.split(key)
-        direction = jr.randint(key_direction, (), 0, 4)
-        maze = Maze(jnp.zeros((self.height, self.width), bool), (0, 0), (0, 0), direction)
-        noise = jr.uniform(key_noise, (self.noise_dim,))
+        noise, (turn,) = cut(jr.uniform(key, (self.noise_dim + 1,)), (self.noise_dim,), (1,))
+        walls = jnp.zeros((self.height, self.width), bool)
+        maze = Maze(walls, (0, 0), (0, 0), below(turn, 4))
         state = Draft(maze, jnp.int32(self.num_walls), jnp.int32(0), noise)
         return state, restart(self._observe(state))
 
@@ -104,14 +104,14 @@ class Placing(AbstractEditor[Draft]):
         self, state: Draft, task: tuple[()], action: Int[Array, ""], *, key: Key[Array, ""]
     ) -> tuple[Draft, TimeStep]:
         """Place what this step is for."""
-        key_noise, key_cell = jr.split(key)
-        noise = jr.uniform(key_noise, (self.noise_dim,)) if self.redraw else state.noise
+        shapes = (self.noise_dim,), (self.height, self.width)
+        noise, luck = cut(jr.uniform(key, (self.noise_dim + self.action_spec.num,)), *shapes)
         budget = state.budget
         if self.budget:
             share = jnp.round(self.num_walls * action / self.action_spec.num).astype(jnp.int32)
             budget = jnp.where(state.time == 0, share, budget)
-        maze = self._edit(state, action, key=key_cell)
-        state = Draft(maze, budget, state.time + 1, noise)
+        maze = self._edit(state, action, luck)
+        state = Draft(maze, budget, state.time + 1, noise if self.redraw else state.noise)
         ended = state.time == self.length
         return state, transition(0.0, self._observe(state), terminated=ended)
 
@@ -127,8 +127,8 @@ class Placing(AbstractEditor[Draft]):
         walls = self.budget + self.num_walls
         return state.time > walls, state.time > walls + 1
 
-    def _edit(self, state: Draft, action: Int[Array, ""], *, key: Key[Array, ""]) -> Maze:
-        """The maze after this step's edit."""
+    def _edit(self, state: Draft, action: Int[Array, ""], luck: Luck) -> Maze:
+        """The maze after this step's edit; luck decides where a random cell is taken."""
         maze, step = state.maze, state.time - self.budget
         is_wall = (step >= 0) & (step < state.budget)
         is_goal, is_agent = step == self.num_walls, step == self.num_walls + 1
@@ -137,7 +137,7 @@ class Placing(AbstractEditor[Draft]):
         on_goal = is_agent & (cell == maze.goal).all()
         occupied = maze.walls | (mark(maze.goal, maze.walls) & is_agent)
         collides = on_goal if self.replace else occupied[cell[0], cell[1]]
-        cell = jnp.where(collides, one_of(jr.uniform(key, maze.walls.shape), ~occupied), cell)
+        cell = jnp.where(collides, one_of(luck, ~occupied), cell)
 
         here = mark(cell, maze.walls)
         walls = (maze.walls | (here & is_wall)) & ~(here & (is_goal | is_agent))

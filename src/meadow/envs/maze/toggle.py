@@ -20,9 +20,9 @@ from meadow.core.editor import AbstractEditor
 from meadow.core.errors import TaskError
 from meadow.core.spec import Discrete
 from meadow.core.timestep import TimeStep, restart, transition
-from meadow.envs.maze.editor import mark, seen, told
+from meadow.envs.maze.editor import Luck, mark, seen, told
 from meadow.tasks.maze.maze import Maze
-from meadow.tasks.minigrid.chance import one_of
+from meadow.tasks.minigrid.chance import cut, one_of
 
 _GOAL, _TURN, _AGENT = range(3)
 
@@ -90,10 +90,10 @@ class Toggling(AbstractEditor[State]):
         self, state: State, task: tuple[()], action: Int[Array, ""], *, key: Key[Array, ""]
     ) -> tuple[State, TimeStep]:
         """Edit the maze once."""
-        key_noise, key_cell = jr.split(key)
-        noise = jr.uniform(key_noise, (self.noise_dim,)) if self.redraw else state.noise
-        maze = self._edit(state, action, key=key_cell)
-        state = State(maze, state.time + 1, noise)
+        shapes = (self.noise_dim,), (self.height, self.width)
+        noise, luck = cut(jr.uniform(key, (self.noise_dim + self.action_spec.num,)), *shapes)
+        maze = self._edit(state, action, luck)
+        state = State(maze, state.time + 1, noise if self.redraw else state.noise)
         ended = state.time == self.length
         return state, transition(0.0, self._observe(state), terminated=ended)
 
@@ -101,7 +101,7 @@ class Toggling(AbstractEditor[State]):
         """The maze as it stands."""
         return state.maze
 
-    def _edit(self, state: State, action: Int[Array, ""], *, key: Key[Array, ""]) -> Maze:
+    def _edit(self, state: State, action: Int[Array, ""], luck: Luck) -> Maze:
         maze, time = state.maze, state.time
         cell = jnp.stack(jnp.divmod(action, self.width))
         at_goal, at_agent = mark(maze.goal, maze.walls), mark(maze.position, maze.walls)
@@ -109,7 +109,7 @@ class Toggling(AbstractEditor[State]):
         # A goal put on the agent changes places with it.
         goal = jnp.where(time == _GOAL, cell, maze.goal)
         beside = jnp.where((goal == maze.position).all(), maze.goal, maze.position)
-        elsewhere = one_of(jr.uniform(key, maze.walls.shape), ~at_goal)
+        elsewhere = one_of(luck, ~at_goal)
         moved = jnp.where((cell == maze.goal).all(), elsewhere, cell)
         toggled = mark(cell, maze.walls) & ~at_goal & ~at_agent & (time > _AGENT)
         return Maze(

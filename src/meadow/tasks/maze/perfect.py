@@ -7,19 +7,22 @@ References: Jiang et al., Replay-Guided Adversarial Environment Design, 2021 (Pe
 from corner to corner); Jiang et al., minimax, 2023 (depth-first search, from anywhere to anywhere).
 """
 
+import math
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
-from jaxtyping import Array, Bool, Int, Int32, Key
+from jaxtyping import Array, Bool, Float, Int, Int32, Key
 
 from meadow.core.errors import TaskError, UnknownNameError
 from meadow.core.task import AbstractTaskSpace
 from meadow.tasks.maze.maze import STEPS, Maze
-from meadow.tasks.minigrid.chance import one_of
+from meadow.tasks.minigrid.chance import below, cut, one_of
 
 Cells = Int[Array | np.ndarray, "edges 2"]
+METHODS = ("kruskal", "search")
 
 
 class Perfect(AbstractTaskSpace[Maze]):
@@ -47,8 +50,8 @@ class Perfect(AbstractTaskSpace[Maze]):
                 f"`Perfect` needs an odd height and width of at least 3, got {self.height} by "
                 f"{self.width}: cells lie on even rows and columns, walls between them."
             )
-        if self.method not in _METHODS:
-            raise UnknownNameError("method", self.method, _METHODS)
+        if self.method not in METHODS:
+            raise UnknownNameError("method", self.method, METHODS)
 
     @property
     def horizon(self) -> int:
@@ -57,19 +60,14 @@ class Perfect(AbstractTaskSpace[Maze]):
 
     def sample(self, *, key: Key[Array, ""]) -> Maze:
         """One maze."""
-        key_tree, key_ends = jr.split(key)
-        walls = self._carve(*_METHODS[self.method](*self._shape, key=key_tree))
-        if self.method == "search":
-            return _anywhere(walls, key=key_ends)
-        far = np.array([self.height - 1, self.width - 1])
-        corners = jnp.asarray([(0, 0), (0, 1), (1, 0), (1, 1)] * far)
-        position, goal = jr.permutation(key_ends, corners)[:2]
-        return Maze(walls, goal, position, 0)
-
-    @property
-    def _shape(self) -> tuple[int, int]:
-        """Rows and columns of cells."""
-        return (self.height + 1) // 2, (self.width + 1) // 2
+        rows, columns = (self.height + 1) // 2, (self.width + 1) // 2
+        if self.method == "kruskal":
+            edges = rows * (columns - 1) + (rows - 1) * columns
+            order, ends = _draw((edges,), (4,), key=key)
+            return _across(self._carve(*_kruskal(rows, columns, order)), ends)
+        shapes = (2 * rows * columns - 1, 4), (2, self.height, self.width), (1,)
+        walk, ends, turn = _draw(*shapes, key=key)
+        return _anywhere(self._carve(*_search(rows, columns, walk)), ends, turn)
 
     def _carve(self, one: Cells, other: Cells, joined: Bool[Array, "edges"]) -> Array:
         """Where the walls are: cells `one` and `other` are twice as far apart on the map."""
@@ -79,17 +77,32 @@ class Perfect(AbstractTaskSpace[Maze]):
         return walls.at[between[:, 0], between[:, 1]].set(~joined)
 
 
-def _anywhere(walls: Bool[Array, "height width"], *, key: Key[Array, ""]) -> Maze:
+def _draw(*shapes: tuple[int, ...], key: Key[Array, ""]) -> list[Array]:
+    """All the luck a maze needs, at once."""
+    return cut(jr.uniform(key, (sum(math.prod(shape) for shape in shapes),)), *shapes)
+
+
+def _across(walls: Bool[Array, "height width"], ends: Float[Array, "4"]) -> Maze:
+    """Agent and goal in two random corners."""
+    far = np.array(walls.shape) - 1
+    corners = jnp.asarray([(0, 0), (0, 1), (1, 0), (1, 1)] * far)
+    position, goal = corners[jnp.argsort(ends)[:2]]
+    return Maze(walls, goal, position, 0)
+
+
+def _anywhere(
+    walls: Bool[Array, "height width"],
+    ends: Float[Array, "2 height width"],
+    turn: Float[Array, "1"],
+) -> Maze:
     """Agent and goal on two random free cells."""
-    key_position, key_goal, key_direction = jr.split(key, 3)
-    position = one_of(jr.uniform(key_position, walls.shape), ~walls)
-    free = ~walls.at[position[0], position[1]].set(True)
-    goal = one_of(jr.uniform(key_goal, walls.shape), free)
-    return Maze(walls, goal, position, jr.randint(key_direction, (), 0, 4))
+    position = one_of(ends[0], ~walls)
+    goal = one_of(ends[1], ~walls.at[position[0], position[1]].set(True))
+    return Maze(walls, goal, position, below(turn[0], 4))
 
 
 def _kruskal(
-    rows: int, columns: int, *, key: Key[Array, ""]
+    rows: int, columns: int, luck: Float[Array, "edges"]
 ) -> tuple[Cells, Cells, Bool[Array, "edges"]]:
     """Neighbours in random order, and which are joined: those not yet in one tree."""
     cells = np.moveaxis(np.indices((rows, columns)), 0, -1)
@@ -101,15 +114,15 @@ def _kruskal(
         first, second = tree[edge]
         return jnp.where(tree == second, first, tree), first != second
 
-    order = jr.permutation(key, len(one))
+    order = jnp.argsort(luck)
     trees = jnp.arange(rows * columns, dtype=jnp.int32)  # in which tree each cell is
     _, joined = jax.lax.scan(join, trees, jnp.asarray(ends.T)[order])
     return jnp.asarray(one)[order], jnp.asarray(other)[order], joined
 
 
 def _search(
-    rows: int, columns: int, *, key: Key[Array, ""]
-) -> tuple[Cells, Cells, Bool[Array, "edges"]]:
+    rows: int, columns: int, luck: Float[Array, "steps 4"]
+) -> tuple[Cells, Cells, Bool[Array, "cells"]]:
     """Every cell and the one it was found from; the first cell was found from itself."""
     num = rows * columns
     cells = np.moveaxis(np.indices((rows, columns)), 0, -1).reshape(-1, 2)
@@ -125,13 +138,8 @@ def _search(
         origin = origin.at[jnp.where(onward, ahead, num)].set(jnp.where(onward, cell, num))
         return (jnp.where(onward, ahead, origin[cell]), origin), None
 
-    key_start, key_walk = jr.split(key)
-    start = jr.randint(key_start, (), 0, num)
+    # Every cell but the first is walked to once and left for good once; one more draw is to begin.
+    start = below(luck[0, 0], num)
     origin = jnp.full(num + 1, -1).at[num].set(num).at[start].set(start)
-    # Every cell but the first is walked to once and left for good once.
-    luck = jr.uniform(key_walk, (2 * num - 2, 4))
-    (_, origin), _ = jax.lax.scan(walk, (start, origin), luck)
+    (_, origin), _ = jax.lax.scan(walk, (start, origin), luck[1:])
     return jnp.asarray(cells), jnp.asarray(cells)[origin[:-1]], jnp.ones(num, bool)
-
-
-_METHODS = {"kruskal": _kruskal, "search": _search}
