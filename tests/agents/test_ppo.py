@@ -137,7 +137,7 @@ def network(p: Any, hidden: np.ndarray, row: Told) -> tuple[np.ndarray, np.ndarr
         x = np.tanh(hidden @ head.hidden.weight + head.hidden.bias)
         return x @ head.last.weight + head.last.bias
 
-    return hidden, read(p.policy), read(p.values[0])[0]
+    return hidden, read(p.policy), np.mean([read(head)[0] for head in p.values])
 
 
 def unroll(p: Any, lived: Trajectory, life: int) -> tuple[list, list, list]:
@@ -281,6 +281,51 @@ def per_episode(values, lived):
     return sums
 
 
+def test_without_bootstrap_a_truncation_is_an_end(state):
+    lived, learner = chunk(), dataclasses.replace(LEARNER, bootstrap=False)
+    ended = lived.trial_ended
+    unseen = jnp.where(ended[..., None], jnp.nan, lived.next.observation)
+    blind = eqx.tree_at(lambda lived: lived.next.observation, lived, unseen)
+    over = jnp.where(ended, 0.0, lived.next.discount)
+    terminated = eqx.tree_at(lambda lived: lived.next.discount, lived, over)
+    got = jax.jit(learner.score)(state, blind).magnitude
+    expected = jax.jit(LEARNER.score)(state, terminated).magnitude
+    np.testing.assert_allclose(got, expected, rtol=1e-5, err_msg="|A|, column by column")
+
+
+def test_every_value_of_an_ensemble_learns_and_no_rate_falls_unasked():
+    plan = dataclasses.replace(LEARNER.plan, values=2)
+    learner = dataclasses.replace(
+        LEARNER, plan=plan, epochs=1, minibatches=1, updates=1, anneal=False, epsilon=1e-3
+    )
+    row = jax.tree.map(lambda x: x[0, 0], chunk().timestep)
+    start = learner.init(row, Discrete(ACTIONS), key=jr.key(0))
+    agent = learner.agent(start)
+    act = jax.jit(lambda memory: agent.act(memory, row, key=jr.key(0)))
+    _, _, record = act(agent.init_memory())
+    np.testing.assert_allclose(record["value"], record["values"].mean(), rtol=1e-5)
+    np.testing.assert_allclose(record["doubt"], record["values"].std(), rtol=1e-5)
+
+    lived = chunk()
+    values = lived.record["value"][..., None] + jnp.array([-1.0, 1.0])
+    lived = eqx.tree_at(lambda lived: lived.record, lived, lived.record | {"values": values})
+    step = jax.jit(lambda state: learner.update(state, lived, key=jr.key(0)))
+    once, metrics = step(start)
+    for now, before in ((once, start), (step(once)[0], once)):
+        for one, other in zip(now.network.values, before.network.values, strict=True):
+            moved = jnp.abs(one.last.weight - other.last.weight).max()
+            assert moved > 1e-4, "a value does not learn, or the rate fell to 0"
+
+    p, lived = exact((start.network, lived))
+    target = (advantages(p, lived) + lived.record["value"])[..., None]
+    each = [eqx.tree_at(lambda p: p.values, p, (head,)) for head in p.values]
+    now = [[unroll(one, lived, life)[2] for life in range(LIVES)] for one in each]
+    now, old = np.array(now).T, lived.record["values"]
+    near = old + np.clip(now - old, -0.2, 0.2)
+    expected = np.maximum((now - target) ** 2, (near - target) ** 2).mean() / 2
+    np.testing.assert_allclose(metrics["value_loss"], expected, rtol=1e-5, err_msg="each clipped")
+
+
 @pytest.mark.parametrize("value_clip", [0.3, None])
 def test_an_update_is_the_formulas(state, value_clip):
     lived, key = chunk(), jr.key(5)
@@ -345,6 +390,29 @@ def test_memory_is_cleared_where_a_trial_begins_and_only_there(state, step_type,
     fresh, _, blank = agent.act(agent.init_memory(), timestep, key=jr.key(0))
     same = eqx.tree_equal(remembers.hidden, fresh.hidden) and record["value"] == blank["value"]
     assert bool(same) == forgets, "what came before the trial must not be known, all else must"
+
+
+@pytest.mark.parametrize("core", ["lstm", "linear", "none"])
+def test_any_memory_is_lived_with_and_learnt_from(core):
+    learner = dataclasses.replace(LEARNER, plan=dataclasses.replace(LEARNER.plan, core=core))
+    environment, tasks = HiddenArm(num=3, length=3), jnp.arange(LIVES) % 3
+
+    def iterate(key):
+        example = environment.reset(tasks[0], key=key)[1]
+        start = learner.init(example, environment.action_spec, key=key)
+        agent = learner.agent(start)
+        life = unborn(environment, agent, tasks)
+        living = Living(environment, Trial(episodes=2))
+        later, lived = living.collect(agent, life, tasks, LENGTH, key=key)
+        after, _ = learner.update(start, lived, key=key)
+        return (start, life), (after, later)
+
+    before, after = jax.eval_shape(iterate, jr.key(0))  # all is traced and nothing compiled
+    assert jax.tree.structure(before) == jax.tree.structure(after), "the state's structure is kept"
+    for (where, x), y in zip(
+        jax.tree.leaves_with_path(before), jax.tree.leaves(after), strict=True
+    ):
+        assert (x.shape, x.dtype) == (y.shape, y.dtype), jax.tree_util.keystr(where)
 
 
 def test_acting_step_by_step_equals_unrolling():

@@ -3,6 +3,8 @@
 Its agent is examined too.
 """
 
+import dataclasses
+
 import jax
 import jax.random as jr
 import pytest
@@ -18,7 +20,13 @@ from meadow.testing import check_learner
 from meadow.testing.probes import Choice, HiddenArm
 
 LENGTH, NUM_LIVES = 6, 4
-LEARNERS = [PPO(Plan(channels=(), features=4, aside=4, memory=8, heads=0), minibatches=2)]
+SMALL = Plan(channels=(), features=4, aside=4, memory=8, heads=0)
+OTHER = dataclasses.replace(SMALL, core="linear", layers=1, values=2, recalls=False)
+LEARNERS = [PPO(SMALL, minibatches=2)]
+SLOW = [
+    PPO(OTHER, minibatches=2, bootstrap=False),
+    *(PPO(dataclasses.replace(SMALL, core=core), minibatches=2) for core in ("lstm", "none")),
+]
 
 
 def lived(learner: AbstractLearner, environment: HiddenArm, *, key: Key[Array, ""]) -> Trajectory:
@@ -36,7 +44,9 @@ def lived(learner: AbstractLearner, environment: HiddenArm, *, key: Key[Array, "
     return live(key)
 
 
-@pytest.mark.parametrize("learner", LEARNERS, ids=lambda x: type(x).__name__)
+@pytest.mark.parametrize(
+    "learner", [*LEARNERS, *(pytest.param(x, marks=pytest.mark.slow) for x in SLOW)]
+)
 def test_learner(learner, key):
     environment = HiddenArm(length=2)
     trajectory = lived(learner, environment, key=key)

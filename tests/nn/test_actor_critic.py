@@ -16,7 +16,11 @@ TIME, BATCH, ACTIONS = 4, 3, 5
 PLANS = {
     "convolutions": Plan(channels=(3, 4), embedding=4, features=7, aside=3, memory=6, heads=5),
     "one layer, no heads": Plan(channels=(), features=7, aside=3, memory=6, heads=0),
-}
+    "LSTM, not told, three values": Plan(
+        channels=(), features=7, aside=3, memory=6, heads=5, core="lstm", values=3,
+        relu_heads=True, recalls=False,
+    ),
+}  # fmt: skip
 
 
 def lived() -> Senses:
@@ -47,22 +51,24 @@ def built(plan: Plan, senses: Senses):
 def test_at_once_is_step_by_step(plan):
     senses = lived()
     network = built(plan, senses)
-    memory = jnp.zeros((BATCH, plan.memory))
+    start = network.init_memory()
+    memory = jax.tree.map(lambda x: jnp.zeros((BATCH, *x.shape)), start)
     live = jax.jit(lambda memory, senses: network(memory, senses))
     memories, judgement = live(memory, senses)
-    assert memories.shape == (TIME, BATCH, plan.memory)
+    for x, one in zip(jax.tree.leaves(memories), jax.tree.leaves(start), strict=True):
+        assert x.shape == (TIME, BATCH, *one.shape)
     assert judgement.logits.shape == (TIME, BATCH, ACTIONS)
     assert judgement.value.shape == (TIME, BATCH)
     for life in range(BATCH):
         memory = network.init_memory()
         for t in range(TIME):
             row = jax.tree.map(lambda x, t=t, life=life: x[t : t + 1, life], senses)
-            (memory,), alone = live(memory, row)
+            memory, alone = jax.tree.map(lambda x: x[0], live(memory, row))
             where = f"life {life}, step {t}"
             close = {"rtol": 1e-4, "atol": 1e-5, "err_msg": where}
-            np.testing.assert_allclose(memory, memories[t, life], **close)
-            np.testing.assert_allclose(alone.logits[0], judgement.logits[t, life], **close)
-            np.testing.assert_allclose(alone.value[0], judgement.value[t, life], **close)
+            here = jax.tree.map(lambda x, at=(t, life): x[at], (memories, judgement))
+            for x, y in zip(jax.tree.leaves((memory, alone)), jax.tree.leaves(here), strict=True):
+                np.testing.assert_allclose(x, y, **close)
 
 
 def test_every_sense_is_felt():
@@ -88,6 +94,20 @@ def test_every_sense_is_felt():
     for name, fields in changed.items():
         other = Senses(**{n: fields.get(n, getattr(senses, n)) for n in vars(senses)})
         assert not np.allclose(value(other), before), f"{name} goes unfelt"
+
+
+def test_what_is_not_recalled_is_not_told_and_values_are_an_ensemble():
+    senses = lived()
+    network = built(PLANS["LSTM, not told, three values"], senses)
+    memory = jax.tree.map(lambda x: jnp.zeros((BATCH, *x.shape)), network.init_memory())
+    judge = jax.jit(lambda senses: network(memory, senses)[1])
+    others = {"action": senses.action * 0, "reward": senses.reward + 1, "first": ~senses.first}
+    judgement, blind = judge(senses), judge(Senses(**vars(senses) | others))
+    np.testing.assert_array_equal(judgement.logits, blind.logits, "something is told after all")
+    values = np.asarray(judgement.values)
+    assert values.shape == (TIME, BATCH, 3) and values.std(-1).min() > 0, "weights of their own"
+    np.testing.assert_allclose(judgement.value, values.mean(-1), rtol=1e-5)
+    np.testing.assert_allclose(judgement.doubt, values.std(-1), rtol=1e-4)
 
 
 def test_half_precision_is_close_and_keeps_what_must_be_exact():
@@ -125,3 +145,5 @@ def test_what_a_plan_cannot_take_is_said():
         plan.build({"pixels": jnp.zeros((4, 4, 3))}, Discrete(2), key=jr.key(0))
     with pytest.raises(UnknownNameError, match="Did you mean 'bfloat16'"):
         Plan(precision="bf16")
+    with pytest.raises(UnknownNameError, match="no core called 'ltsm'. Did you mean 'lstm'"):
+        Plan(core="ltsm")
