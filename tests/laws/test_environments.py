@@ -3,12 +3,15 @@
 from typing import Any
 
 import equinox as eqx
+import jax.numpy as jnp
+import jax.random as jr
 import pytest
 from jaxtyping import Array, Key
 
 from meadow.envs.cartpole import CartPole, physics
 from meadow.envs.fresh import Fresh
 from meadow.envs.maze.editor import Placing
+from meadow.envs.maze.environment import MazeWorld
 from meadow.envs.maze.toggle import Toggling
 from meadow.envs.minigrid.environment import MiniGrid
 from meadow.envs.parameters import ParameterEditor
@@ -18,6 +21,8 @@ from meadow.envs.xland.observe import EXTRAS
 from meadow.envs.xland.pixels import Pixels
 from meadow.tasks.grid import GridTask
 from meadow.tasks.level import Level
+from meadow.tasks.maze.blocks import Blocks
+from meadow.tasks.maze.maze import Maze
 from meadow.tasks.minigrid.empty import Empty
 from meadow.tasks.only import Only
 from meadow.tasks.trees import Trees
@@ -41,6 +46,14 @@ def other_mixed_rules(task: MixedTask, key: Key[Array, ""]) -> MixedTask:
 def other_goal(level: Level, key: Key[Array, ""]) -> Level:
     """The same map, but something else is asked."""
     return eqx.tree_at(lambda t: t.goal, level, TREES.sample(key=key).goal)
+
+
+def other_walls(maze: Maze, key: Key[Array, ""]) -> Maze:
+    """Other walls where nobody sees them: three cells away."""
+    cells = jnp.stack(jnp.indices(maze.walls.shape), -1)
+    far = (abs(cells - maze.position) >= 3).any(-1)
+    walls = maze.walls ^ (far & jr.bernoulli(key, 0.5, maze.walls.shape))
+    return eqx.tree_at(lambda m: m.walls, maze, walls)
 
 
 ANYWHERE = Empty(5, 6, anywhere=True)
@@ -74,6 +87,11 @@ ENVIRONMENTS = [
         MiniGrid(5, 6, view_size=3, max_steps=12, observe=SEEN),
         ANYWHERE,
         {"hidden": other_goal, "time_limit": 12},
+    ),
+    (
+        MazeWorld(6, 7, view_size=3, max_steps=12, actions=7),
+        Blocks(6, 7, 12),
+        {"hidden": other_walls, "time_limit": 12},
     ),
     (FRESH, FRESH.nothing, {}),
     (Placing(3, 4, 4, choose_direction=True), Only(()), {"max_steps": 7}),

@@ -7,7 +7,9 @@ from meadow.envs.cartpole import physics
 from meadow.envs.xland.mixed import MixedTasks
 from meadow.tasks.closure import Solvable
 from meadow.tasks.listed import Listed
+from meadow.tasks.maze.blocks import Blocks
 from meadow.tasks.maze.crossing import SimpleCrossing
+from meadow.tasks.maze.named import Corridor
 from meadow.tasks.maze.perfect import Perfect
 from meadow.tasks.maze.rooms import FourRooms
 from meadow.tasks.minigrid.memory import Memory
@@ -30,6 +32,9 @@ SPACES = [
     Memory(8),
     MultiRoom(2, 4, 10),
     Recall(),
+    Blocks(5, 6, 12),
+    Blocks(5, 6, 12, replace=False, uniform=True, mutation="cells"),
+    Corridor(5),
     Perfect(5, 7),
     Perfect(5, 7, "search"),
     FourRooms(5),

@@ -39,6 +39,7 @@ def mixed(x: UInt32[Array, "..."]) -> UInt32[Array, "..."]:
 def _words(leaf: Array) -> UInt32[Array, " words"]:
     """A leaf's entries as words; what compares equal has equal words."""
     if jnp.issubdtype(leaf.dtype, jnp.floating):
-        leaf = leaf.astype(jnp.float32) + 0.0  # -0 is 0
+        leaf = leaf.astype(jnp.float32)
+        leaf = jnp.where(leaf == 0, 0.0, leaf)  # -0 too; the compiler would drop `+ 0.0`
         return jax.lax.bitcast_convert_type(leaf, jnp.uint32).reshape(-1)
     return leaf.astype(jnp.uint32).reshape(-1)
