@@ -20,7 +20,7 @@ install = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-clients lint bench bench-env bench-train clean
+.PHONY: help demo test test-clients lint bench bench-env bench-train bench-ued clean
 # Tests and benchmarks each want the whole machine, whatever -j says.
 .NOTPARALLEL:
 
@@ -52,6 +52,9 @@ bench-env: $(VENV)/.stamp-dev ## environment steps per second, beside the peer's
 bench-train: $(VENV)/.stamp-dev ## training steps per second, beside the peer's
 	@$(BIN)/python benchmarks/bench_train.py $(ARGS)
 
+bench-ued: $(VENV)/.stamp-ued ## environment design beside JaxUED and minimax (installs both)
+	@$(BIN)/python benchmarks/bench_ued.py $(ARGS)
+
 clean: ## remove .venv and every cache; runs are kept
 	@rm -rf $(VENV) .pytest_cache .ruff_cache .import_linter_cache .hypothesis build dist
 	@find src tests -type d -name __pycache__ -prune -exec rm -rf {} +
@@ -75,4 +78,11 @@ $(VENV)/.stamp-dev: $(VENV)/.stamp-run
 $(VENV)/.stamp-clients: $(VENV)/.stamp-dev
 	@echo "Installing other libraries' agents into $(VENV); Torch is large" >&2
 	@$(install) -e ".[dev,clients]"
+	@touch $@
+
+# minimax pins a NumPy that is older than ours; what it is used for here runs on newer ones.
+$(VENV)/.stamp-ued: $(VENV)/.stamp-dev
+	@echo "Installing the libraries of environment design into $(VENV)" >&2
+	@$(install) -e ".[dev,peers,ued-peers]"
+	@$(install) --no-deps "minimax-lib>=0.2"
 	@touch $@

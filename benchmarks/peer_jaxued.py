@@ -304,7 +304,7 @@ def full(case: Case, sampler: LevelSampler, *, key: jax.Array) -> Any:
     }
 
 
-def fresh_levels(case: Case, lives: int, steps: int) -> Side:
+def fresh_levels(case: Case, lives: int, length: int) -> Side:
     """Random actions; another level wherever an episode ends."""
     generate = make_level_generator(SIZE, SIZE, case.walls)
     maze = AutoResetWrapper(environment(), generate)
@@ -320,7 +320,7 @@ def fresh_levels(case: Case, lives: int, steps: int) -> Side:
             return (seen, state, total + reward), None
 
         key, key_live = jr.split(carry[0])
-        return key, jax.lax.scan(step, carry[1], jr.split(key_live, steps))[0]
+        return key, jax.lax.scan(step, carry[1], jr.split(key_live, length))[0]
 
     keys = jr.split(jr.PRNGKey(0), lives)
     enter = jax.vmap(maze.reset_to_level, (0, 0, None))
@@ -328,7 +328,7 @@ def fresh_levels(case: Case, lives: int, steps: int) -> Side:
     # Episodes are under way, their ages spread, so that endings come at their usual rate.
     age = jr.randint(jr.PRNGKey(2), (lives,), 0, case.horizon)
     state = state.replace(env_state=state.env_state.replace(time=age))
-    return ready(run, (jr.PRNGKey(1), (seen, state, jnp.zeros(lives))), lives * steps)
+    return ready(run, (jr.PRNGKey(1), (seen, state, jnp.zeros(lives))), lives * length)
 
 
 def buffer(case: Case, times: int) -> Side:
@@ -377,17 +377,18 @@ def metrics(case: Case, times: int) -> Side:
     return ready(run, run((levels, None)), times)
 
 
-def cycles(case: Case) -> dict[str, Side]:
-    """One side for each kind of cycle."""
+def cycles(case: Case, curricula: tuple[str, ...]) -> dict[str, Side]:
+    """One side for each kind of cycle that these curricula (dr, plr, accel) are made of."""
     cycles = Cycles(case)
     kinds = {
-        "dr": cycles.uniform,
-        "new": cycles.new,
-        "replay": cycles.replayed,
-        "mutate": cycles.mutants,
+        "dr": (cycles.uniform, {"dr"}),
+        "new": (cycles.new, {"plr", "accel"}),
+        "replay": (cycles.replayed, {"plr", "accel"}),
+        "mutate": (cycles.mutants, {"accel"}),
     }
     start = jax.jit(lambda: cycles.begin(key=jr.PRNGKey(0)))()
     return {
         name: ready(kind, start if name == "dr" else start._replace(place=None), 1)
-        for name, kind in kinds.items()
+        for name, (kind, needed) in kinds.items()
+        if needed & set(curricula)
     }

@@ -114,7 +114,7 @@ def full(case: Case, buffer: Any, *, key: jax.Array) -> Any:
     )
 
 
-def fresh_levels(case: Case, lives: int, steps: int) -> Side:
+def fresh_levels(case: Case, lives: int, length: int) -> Side:
     """Random actions; another level wherever an episode ends."""
     environment, _ = envs.make("Maze", env_kwargs=options(case))
     act = jax.vmap(lambda key, state, action: environment.step(key, state, action, True, None))
@@ -128,12 +128,12 @@ def fresh_levels(case: Case, lives: int, steps: int) -> Side:
             return (seen, state, total + reward), None
 
         key, key_live = jr.split(carry[0])
-        return key, jax.lax.scan(step, carry[1], jr.split(key_live, steps))[0]
+        return key, jax.lax.scan(step, carry[1], jr.split(key_live, length))[0]
 
     seen, state = jax.vmap(environment.reset)(jr.split(jr.PRNGKey(0), lives))
     # Episodes are under way, their ages spread, so that endings come at their usual rate.
     state = state.replace(time=jr.randint(jr.PRNGKey(2), (lives,), 0, case.horizon))
-    return ready(run, (jr.PRNGKey(1), (seen, state, jnp.zeros(lives))), lives * steps)
+    return ready(run, (jr.PRNGKey(1), (seen, state, jnp.zeros(lives))), lives * length)
 
 
 def buffer(case: Case, times: int) -> Side:
@@ -184,14 +184,19 @@ def metrics(case: Case, times: int) -> Side:
     return ready(run, run((levels, None)), times)
 
 
-def cycles(case: Case) -> dict[str, Side]:
-    """One side for each kind of cycle; "replay and mutate" is one call here."""
-    return {
-        "dr": cycle(case, DRRunner(**running(case))),
-        "new": cycle(case, replaying(case, 0.0, mutates=False)),
-        "replay": cycle(case, replaying(case, 1.0, mutates=False)),
-        "replay_mutate": cycle(case, replaying(case, 1.0, mutates=True)),
-    }
+def cycles(case: Case, curricula: tuple[str, ...]) -> dict[str, Side]:
+    """One side for each kind of cycle that these curricula (dr, plr, accel) are made of; to replay
+    and mutate is one call here."""
+    made = {}
+    if "dr" in curricula:
+        made["dr"] = cycle(case, DRRunner(**running(case)))
+    if {"plr", "accel"} & set(curricula):
+        made["new"] = cycle(case, replaying(case, 0.0, mutates=False))
+    if "plr" in curricula:
+        made["replay"] = cycle(case, replaying(case, 1.0, mutates=False))
+    if "accel" in curricula:
+        made["replay_mutate"] = cycle(case, replaying(case, 1.0, mutates=True))
+    return made
 
 
 def cycle(case: Case, runner: DRRunner) -> Side:

@@ -66,7 +66,8 @@ class Side(NamedTuple):
 
 def ready(function: Callable[[Any], Any], state: Any, units: int) -> Side:
     """A side out of a function from a state to the next; the state is consumed."""
-    state = jax.tree.map(jnp.copy, state)  # no array twice: all of them are given away
+    # No array twice: all of them are given away.
+    state = jax.tree.map(lambda x: jnp.asarray(x).copy(), state)
     begun = time.perf_counter()
     program = jax.jit(function, donate_argnums=0).lower(state).compile()
     seconds = time.perf_counter() - begun
