@@ -13,10 +13,12 @@ from rich.console import Console
 from rich.markup import escape
 
 from meadow.core.errors import MeadowError, UnknownNameError
+from meadow.envs.maze.environment import MazeWorld
 from meadow.recipes import evaluate as evaluation
 from meadow.recipes import film as filming
-from meadow.recipes import ids, sets
+from meadow.recipes import ids, judge, sets
 from meadow.recipes.demo import demo as run_demo
+from meadow.recipes.pool import pool
 from meadow.recipes.presets import DEMO, PRESETS
 from meadow.recipes.recipe import Recipe
 from meadow.recipes.train import SAVE_EVERY, load, recipe_of
@@ -96,37 +98,51 @@ def train(
 
 def evaluate(
     run: Positional[Path],
+    more: Positional[tuple[Path, ...]] = (),
     tasks: int = 1024,
     episodes: int | None = None,
     tasks_from: Literal["held-out", "training"] | None = None,
     seed: int = 0,
 ) -> None:
-    """Judge a run's agent on tasks it never saw, episode by episode and all episodes together.
+    """Judge a run's agent on tasks it never saw; several runs of one recipe are judged as one.
 
-    Beside it stand the same agent with its memory cleared at each episode, and a random one. The
-    last line is one JSON object. XLand-MiniGrid's protocol: --episodes 25 --tasks-from training
+    Episode by episode of a trial, and all episodes together; beside it stand the same agent with
+    its memory cleared at each episode, and a random one. The last line is one JSON object.
+    XLand-MiniGrid's protocol: --episodes 25 --tasks-from training
+
+    An agent of mazes is asked for mazes that others test on, at both time limits, for perfect mazes
+    and for random ones, and among these for the ones that it finds hardest; the table is also
+    written as CSV.
 
     Args:
         run: its folder.
-        tasks: how many; of held-out tasks no two have the same goal and rules.
+        more: folders of runs that differ from it in their seed; intervals are then over runs.
+        tasks: how many; of held-out tasks no two have the same goal and rules. Of mazes, how many
+            random ones.
         episodes: of each task, the memory kept from one to the next; the recipe's when not given.
+            Of mazes, how often each is tried anew; 10 when not given.
         tasks_from: held-out tasks, or tasks drawn as in training; the former when not given,
-            unless the recipe holds none out.
+            unless the recipe holds none out. Given for a run in mazes, it is judged on these.
         seed: of the tasks and of the luck in living them.
     """
-    folder = Run.open(run)
-    recipe = recipe_of(folder)
-    iteration, agent = load(folder, recipe)
-    held_out = None if tasks_from is None else tasks_from == "held-out"
-    report = evaluation.evaluate(
-        recipe, agent, num_tasks=tasks, episodes=episodes, held_out=held_out, seed=seed
-    )
-    _console().print(evaluation.table(report))
-    _console().print(evaluation.sums(report))
-    figures = {"iteration": iteration, **evaluation.summary(report)}
-    if report.episodes > 1:
-        figures["plot"] = str(evaluation.plot(report, folder.plots / "adaptation.png"))
-    print(json.dumps(figures))
+    runs = pool([run, *more])
+    folder, recipe, console = runs.runs[0], runs.recipe, _console()
+    if isinstance(recipe.environment, MazeWorld) and tasks_from is None:
+        attempts = judge.ATTEMPTS if episodes is None else episodes
+        verdict = judge.judged(recipe, runs.agents, mazes=tasks, attempts=attempts, seed=seed)
+        console.print(judge.table(verdict))
+        figures = judge.summary(verdict) | judge.leave(verdict, folder)
+    else:
+        held_out = None if tasks_from is None else tasks_from == "held-out"
+        options = {"num_tasks": tasks, "episodes": episodes, "held_out": held_out, "seed": seed}
+        reports = [evaluation.evaluate(recipe, agent, **options) for agent in runs.agents]
+        report = evaluation.pooled(reports)
+        console.print(evaluation.table(report))
+        console.print(evaluation.sums(report))
+        figures = evaluation.summary(report)
+        if report.episodes > 1:
+            figures["plot"] = str(evaluation.plot(report, folder.plots / "adaptation.png"))
+    print(json.dumps({"iteration": min(runs.iterations), **figures}))
 
 
 def play(

@@ -20,7 +20,9 @@ from rich.table import Table
 from meadow.agents.random import Random
 from meadow.core.agent import AbstractAgent
 from meadow.core.errors import TaskError
-from meadow.evaluation.interval import STATISTICS, Estimate, estimate
+from meadow.evaluation.bootstrap import bootstrap
+from meadow.evaluation.interval import STATISTICS, Estimate
+from meadow.evaluation.robust import aggregate
 from meadow.evaluation.trials import Forgetful, Outcome, lived
 from meadow.recipes.recipe import Recipe
 from meadow.runs.plot import Curve, curves
@@ -37,7 +39,8 @@ class Report:
     """What each agent made of the same tasks.
 
     Attributes:
-        outcomes: by agent; `Outcome` with NumPy arrays `[tasks, episodes]`.
+        outcomes: by agent; `Outcome` with NumPy arrays `[tasks, episodes]`. Of several runs the
+            tasks of the first are followed by the same tasks of the next.
         tasks: what they were given.
         key: the luck they had.
         held_out: the tasks are held-out ones, no two with the same goal and rules; otherwise they
@@ -52,7 +55,12 @@ class Report:
     @property
     def num_tasks(self) -> int:
         """How many tasks."""
-        return self.outcomes[AGENT].returns.shape[0]
+        return jax.tree.leaves(self.tasks)[0].shape[0]
+
+    @property
+    def num_runs(self) -> int:
+        """How many runs were judged."""
+        return self.outcomes[AGENT].returns.shape[0] // self.num_tasks
 
     @property
     def episodes(self) -> int:
@@ -63,19 +71,20 @@ class Report:
     def which(self) -> str:
         """How many tasks of which kind, in words."""
         kind = "held-out tasks" if self.held_out else "tasks drawn as in training"
-        return f"{self.num_tasks:,} {kind}"
+        runs = f", {self.num_runs} runs" if self.num_runs > 1 else ""
+        return f"{self.num_tasks:,} {kind}{runs}"
 
     def success(self, agent: str, episodes: Sequence[int] | None = None) -> list[Estimate]:
         """Share of tasks solved in each episode, or in those given."""
         columns = np.asarray(self.outcomes[agent].success).T
-        return [estimate(column) for column in _some(columns, episodes)]
+        return [self.estimate(column) for column in _some(columns, episodes)]
 
     def returns(
         self, agent: str, statistic: str, episodes: Sequence[int] | None = None
     ) -> list[Estimate]:
         """A statistic over tasks of the return of each episode, or of those given."""
         columns = np.asarray(self.outcomes[agent].returns).T
-        return [estimate(column, statistic) for column in _some(columns, episodes)]
+        return [self.estimate(column, statistic) for column in _some(columns, episodes)]
 
     def earned(self, agent: str) -> Float[np.ndarray, "tasks"]:
         """The sum of the returns of all episodes."""
@@ -84,6 +93,12 @@ class Report:
     def steps(self, agent: str) -> Float[np.ndarray, "tasks"]:
         """The steps of all episodes together."""
         return np.asarray(self.outcomes[agent].lengths).sum(axis=1).astype(float)
+
+    def estimate(self, values: np.ndarray, statistic: str = "mean") -> Estimate:
+        """A statistic with its interval: over tasks, or of several runs over runs."""
+        measure = STATISTICS[statistic]
+        rows = np.asarray(values, float).reshape(-1, self.num_tasks)
+        return bootstrap(lambda x: measure(x.reshape(*x.shape[:-2], -1)), rows)
 
 
 def _some(rows: np.ndarray, which: Sequence[int] | None) -> np.ndarray:
@@ -127,6 +142,15 @@ def evaluate(
     return Report(outcomes, tasks, key_lives, held_out)
 
 
+def pooled(reports: Sequence[Report]) -> Report:
+    """Reports of several runs on the same tasks as one; who acts at random is in it once."""
+    outcomes = {}
+    for name, first in reports[0].outcomes.items():
+        rows = [first] if name == RANDOM else [report.outcomes[name] for report in reports]
+        outcomes[name] = jax.tree.map(lambda *x: np.concatenate(x), *rows)
+    return dataclasses.replace(reports[0], outcomes=outcomes)
+
+
 def drawn(recipe: Recipe, num: int, *, held_out: bool, key: Key[Array, ""]) -> PyTree:
     """Tasks as training draws them, or held-out ones, no two with the same goal and rules.
 
@@ -159,7 +183,7 @@ def table(report: Report) -> Table:
     shown = list(range(report.episodes)) if few else (np.unique(spread) - 1).tolist()
     page = Table(
         title=f"{report.which}, episode by episode of a trial",
-        caption="Means over tasks unless said, with 95 % bootstrap intervals.",
+        caption=f"Means over tasks unless said, {_sureness(report)}.",
         box=SIMPLE_HEAD,
     )
     page.add_column("episode")
@@ -179,7 +203,7 @@ def sums(report: Report) -> Table:
     episodes = "1 episode" if report.episodes == 1 else f"{report.episodes} episodes"
     page = Table(
         title=f"{report.which}, {episodes} in all",
-        caption="Over tasks, with 95 % bootstrap intervals.",
+        caption=f"Over tasks, {_sureness(report)}.",
         box=SIMPLE_HEAD,
     )
     page.add_column("")
@@ -187,15 +211,26 @@ def sums(report: Report) -> Table:
         page.add_column(name, justify="center", no_wrap=True)
     page.add_row("[italic]sum of returns[/]")
     for statistic in STATISTICS:
-        page.add_row(statistic, *(_sum(report.earned(n), statistic) for n in report.outcomes))
+        page.add_row(
+            statistic,
+            *(_sum(report.estimate(report.earned(n), statistic)) for n in report.outcomes),
+        )
     page.add_row("[italic]steps[/]")
     for statistic in _OF_LENGTHS:
-        page.add_row(statistic, *(_sum(report.steps(n), statistic, 0) for n in report.outcomes))
+        page.add_row(
+            statistic,
+            *(_sum(report.estimate(report.steps(n), statistic), 0) for n in report.outcomes),
+        )
     return page
 
 
-def _sum(values: Float[np.ndarray, "tasks"], statistic: str, digits: int = 2) -> str:
-    value, low, high = (f"{number:,.{digits}f}" for number in estimate(values, statistic))
+def _sureness(report: Report) -> str:
+    runs = " over runs" if report.num_runs > 1 else ""
+    return f"with 95 % bootstrap intervals{runs}"
+
+
+def _sum(one: Estimate, digits: int = 2) -> str:
+    value, low, high = (f"{number:,.{digits}f}" for number in one)
     return f"{value}\n[dim]{low}–{high}[/]"
 
 
@@ -214,12 +249,16 @@ def summary(report: Report) -> dict[str, Any]:
             (figures[name],) = report.success(agent, [-1])
     for statistic in STATISTICS:
         name = f"sum_{statistic.replace(' ', '_')}"
-        figures[name] = estimate(report.earned(AGENT), statistic)
+        figures[name] = report.estimate(report.earned(AGENT), statistic)
+    if report.num_runs > 1:
+        earned = report.earned(AGENT).reshape(report.num_runs, -1)
+        figures["sum_interquartile_mean"] = aggregate(earned)
     told: dict[str, Any] = {}
     for name, one in figures.items():
         told |= {name: round(one.value, 4), f"{name}_ci": _interval(one)}
     tasks = "held_out_tasks" if report.held_out else "training_tasks"
-    return told | {tasks: report.num_tasks, "episodes": report.episodes}
+    sizes = {tasks: report.num_tasks, "episodes": report.episodes, "runs": report.num_runs}
+    return told | sizes
 
 
 def _interval(one: Estimate) -> list[float]:
