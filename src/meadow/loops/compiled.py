@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Int, Key
 
+from meadow.loops.each import each
 from meadow.loops.iteration import PRACTISED, Experiment, Metrics, Progress, Step, begin, iterate
 
 
@@ -22,11 +23,12 @@ class Compiled:
         experiment: what is run.
         seeds: None for one run; a number lays that many independent runs along a new first axis
             of `Progress` and of every metric.
-        at_once: whether seeds are vectorised, which a GPU has room for, or take turns, which is
-            several times faster on a CPU: there a product of many small matrices is slow.
+        at_once: whether seeds are vectorised or take turns; by the device when None (`each`).
     """
 
-    def __init__(self, experiment: Experiment, *, seeds: int | None = None, at_once: bool = True):
+    def __init__(
+        self, experiment: Experiment, *, seeds: int | None = None, at_once: bool | None = None
+    ):
         self.experiment = experiment
         self._seeds, self._at_once = seeds, at_once
         self._advance = jax.jit(self._chunk, donate_argnums=0)
@@ -46,25 +48,22 @@ class Compiled:
         return self._advance(progress, jnp.int32(num))
 
     def _chunk(self, progress: Progress, num: Int[Array, ""]) -> tuple[Progress, Metrics]:
-        if self._seeds is None or self._at_once:
-            return self._together(progress, num)
-        # Which iteration it is all seeds share.
-        now, alone = progress.iteration, Compiled(self.experiment)
-        progress, metrics = jax.lax.map(
-            lambda one: alone._chunk(one._replace(iteration=now), num),
-            progress._replace(iteration=None),
-        )
+        if self._seeds is None:
+            return self._alone(progress, num)
+        # Which iteration it is all seeds share: what is due is a branch and not a choice.
+        now = progress.iteration
+
+        def one(progress: Progress) -> tuple[Progress, Metrics]:
+            progress, metrics = self._alone(progress._replace(iteration=now), num)
+            return progress._replace(iteration=None), metrics
+
+        progress, metrics = each(one, self._at_once)(progress._replace(iteration=None))
         return progress._replace(iteration=now + num), metrics
 
-    def _together(self, progress: Progress, num: Int[Array, ""]) -> tuple[Progress, Metrics]:
+    def _alone(self, progress: Progress, num: Int[Array, ""]) -> tuple[Progress, Metrics]:
         step = functools.partial(iterate, self.experiment)
-        known = self.experiment.curriculum.metrics
-        if self._seeds is not None:
-            # One iteration number for all: what is due is a branch and not a choice.
-            step = jax.vmap(step, in_axes=(_SEEDS,), out_axes=(_SEEDS, 0))
-            known = jax.vmap(known, axis_size=self._seeds)
         progress, metrics = repeat(step, progress, num)
-        return progress, metrics | known(progress.curriculum)
+        return progress, metrics | self.experiment.curriculum.metrics(progress.curriculum)
 
 
 _SEEDS = Progress(0, 0, 0, 0, None)  # which axis of each part the seeds lie along

@@ -24,6 +24,7 @@ from meadow.core.learner import AbstractLearner
 from meadow.core.report import Report
 from meadow.core.timestep import TimeStep
 from meadow.core.trajectory import Trajectory
+from meadow.loops.each import each
 from meadow.rollout.life import Life, Trial, unborn
 from meadow.rollout.live import Living
 
@@ -254,4 +255,4 @@ def _keys(experiment: Experiment, key: Key[Array, ""]) -> Key[Array, "..."]:
 
 def _each(experiment: Experiment, function: Callable) -> Callable:
     """The function, or that of every student."""
-    return function if experiment.students is None else jax.vmap(function)
+    return function if experiment.students is None else each(function)
