@@ -12,7 +12,7 @@ import pytest
 from meadow.core.errors import SpecError, UnknownNameError
 from meadow.core.report import Report
 from meadow.core.task import AbstractDesignSpace
-from meadow.curricula.accel import ACCEL
+from meadow.curricula.accel import ACCEL, having
 from meadow.curricula.buffer import Buffer
 from meadow.curricula.plr import PLR
 from meadow.testing.probes import Choice
@@ -43,7 +43,6 @@ class Ladder(AbstractDesignSpace):
 EDITS = 3
 ALL = ACCEL(PLR(Ladder(), Buffer(16, staleness=0.0), score="return", candidates=8), edits=EDITS)
 EASY = dataclasses.replace(ALL, parents="easy", few=2)
-HARD = dataclasses.replace(ALL, parents="hard", few=2)
 BOTH = dataclasses.replace(ALL, plr=dataclasses.replace(ALL.plr, parallel=True))
 
 
@@ -73,7 +72,7 @@ def examine(curriculum, state, key):
 @pytest.fixture(scope="module")
 def begun():
     """Eight of the simplest tasks are kept."""
-    state = ALL.init(key=jr.key(7))
+    state = jax.jit(lambda key: ALL.init(key=key))(jr.key(7))
     return update(ALL, state, examine(ALL, state, jr.key(1)), jnp.arange(8.0))
 
 
@@ -84,9 +83,14 @@ def test_it_begins_with_the_simplest(begun, key):
     assert (drawn["foot"] > 0).all(), "without `empty`, new tasks are drawn from the space"
 
 
-@pytest.mark.parametrize(
-    ("curriculum", "expected"), [(ALL, range(8)), (EASY, [3, 1] * 4), (HARD, [6, 0] * 4)]
-)
+def test_who_has_children():
+    scores = jnp.array([8.0, 2.0, -jnp.inf, 9.0])
+    assert having(scores, 6, "batch", 2).tolist() == [0, 1, 2, 3, 0, 1]
+    assert having(scores, 6, "easy", 2).tolist() == [1, 0, 1, 0, 1, 0]
+    assert having(scores, 6, "hard", 2).tolist() == [3, 0, 3, 0, 3, 0]
+
+
+@pytest.mark.parametrize(("curriculum", "expected"), [(ALL, range(8)), (EASY, [3, 1] * 4)])
 def test_minimax_6_parents_are_places_in_the_batch(curriculum, expected, begun, key):
     practised = sample(ALL, begun, key)
     assert (practised.slots != jnp.arange(8)).any(), "slots must differ from places to tell"
@@ -115,7 +119,7 @@ def test_children_are_examined_once_after_practice(begun, key):
 
 def test_in_parallel_children_and_new_tasks_are_examined(begun, key):
     assert (examine(BOTH, begun, key).tasks["height"] == 0).all()
-    state = update(BOTH, begun, sample(ALL, begun, key), jnp.arange(8.0))
+    state = update(ALL, begun, sample(ALL, begun, key), jnp.arange(8.0))
     heights = examine(BOTH, state, key).tasks["height"]
     assert heights.tolist() == [EDITS] * 8 + [0] * 8
     practise, examined = jax.vmap(BOTH.due)(jnp.arange(50))
@@ -131,7 +135,7 @@ def test_serially_a_coin_decides_what_is_practised():
 def test_metrics_measure_what_is_kept(begun, key):
     state = update(ALL, begun, sample(ALL, begun, key), jnp.arange(8.0))
     state = update(ALL, state, examine(ALL, state, key), jnp.full(8, 100.0))
-    told = eqx.filter_jit(ALL.metrics)(state)
+    told = jax.jit(ALL.metrics)(state)
     assert EDITS / 2 < told["task_height"] < EDITS, "weighed by chance, children count more"
     assert abs(told["task_solvable"] - (1 - told["task_height"] / EDITS)) < 1e-6
     assert abs(told["generation"] - told["task_height"] / EDITS) < 1e-6

@@ -22,12 +22,16 @@ def update(state, ticket, episodes, successes):
     return SMALL.update(state, ticket, report)
 
 
+init = jax.jit(lambda key: SMALL.init(key=key))
+sample = jax.jit(lambda state, key: SMALL.sample(state, 40, key=key))
+examine = jax.jit(lambda state, key: SMALL.examine(state, key=key))
+
+
 @pytest.fixture(scope="module")
 def examined():
-    """Tasks of which none finished two, and what was kept of them."""
-    key = jax.random.key(3)
-    state = SMALL.init(key=key)
-    ticket = SMALL.examine(state, key=key)
+    """Tasks, two of which nobody finished, and what was kept of them."""
+    state = init(jax.random.key(3))
+    ticket = examine(state, jax.random.key(3))
     episodes = jnp.array([0.0, 4, 4, 4, 0, 4, 4, 4])
     successes = jnp.array([0.0, 4, 2, 0, 0, 1, 4, 2])
     return ticket, update(state, ticket, episodes, successes)
@@ -52,7 +56,7 @@ def test_who_finished_nothing_is_never_among_the_best(examined):
 
 def test_nothing_is_carried_over(examined, key):
     ticket, state = examined
-    fresh = SMALL.examine(state, key=key)
+    fresh = examine(state, key)
     after = update(state, fresh, jnp.full(8, 4.0), jnp.zeros(8))
     assert names(after) <= set(fresh.tasks.tolist()), "a task of the last examination is still here"
     assert len(names(after)) == 3
@@ -60,16 +64,16 @@ def test_nothing_is_carried_over(examined, key):
 
 def test_a_share_of_practice_is_of_kept_tasks(examined, key):
     _, state = examined
-    ticket = SMALL.sample(state, 40, key=key)
+    ticket = sample(state, key)
     assert (ticket.slots[:20] >= 0).all() and (ticket.slots[20:] == -1).all()
     assert set(ticket.tasks[:20].tolist()) == names(state), "all of them, with replacement"
     assert not set(ticket.tasks[20:].tolist()) & names(state)
-    assert (SMALL.sample(SMALL.init(key=key), 4, key=key).slots == -1).all()
+    assert (sample(init(key), key).slots == -1).all()
 
 
 def test_practice_changes_nothing(examined, key):
     _, state = examined
-    after = SMALL.update(state, SMALL.sample(state, 8, key=key), Report.nothing(8))
+    after = SMALL.update(state, sample(state, key), Report.nothing(40))
     assert eqx.tree_equal(after, state)
 
 

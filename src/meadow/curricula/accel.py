@@ -130,23 +130,31 @@ class ACCEL(AbstractExaminer[State]):
             return State(kept, state.parents, jnp.zeros((), bool))
         slots = self.plr.buffer.locate(kept, lived.fingerprint, ticket.slots)
         # Places in the batch, which are no slots: both are looked up by them.
-        places = self._places(lived.score)
+        places = having(lived.score, self.plr.candidates, self.parents, self.few)
         origin = Origin(lived.parent[places], lived.generation[places], examined=True)
         tasks = jax.tree.map(lambda leaf: leaf[places], ticket.tasks)
         return State(kept, Ticket(tasks, slots[places], origin), jnp.ones((), bool))
 
-    def _places(self, scores: Float[Array, "num"]) -> Int[Array, "children"]:
-        """Which of the practised tasks have a child each; unfinished ones come last."""
-        turns, few = jnp.arange(self.plr.candidates), min(self.few, len(scores))
-        if self.parents == "batch":
-            return turns % len(scores)
-        wanted = scores if self.parents == "hard" else -scores
-        wanted = jnp.where(jnp.isfinite(scores), wanted, -jnp.inf)
-        return jax.lax.top_k(wanted, few)[1][turns % few]
-
     def metrics(self, state: State) -> dict[str, Float[Array, ""]]:
         """Those of PLR."""
         return self.plr.metrics(state.kept)
+
+
+def having(
+    scores: Float[Array, "num"], children: int, parents: str, few: int
+) -> Int[Array, "children"]:
+    """Which of the practised tasks have a child each; unfinished ones only if all others have.
+
+    >>> having(jnp.array([4.0, 7.0, -jnp.inf, 1.0]), 3, "easy", 2).tolist()
+    [3, 0, 3]
+    """
+    turns = jnp.arange(children)
+    if parents == "batch":
+        return turns % len(scores)
+    few = min(few, len(scores))
+    wanted = scores if parents == "hard" else -scores
+    wanted = jnp.where(jnp.isfinite(scores), wanted, -jnp.inf)
+    return jax.lax.top_k(wanted, few)[1][turns % few]
 
 
 class Simplest(AbstractTaskSpace[PyTree]):

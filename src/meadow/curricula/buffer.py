@@ -99,7 +99,7 @@ class Buffer(eqx.Module):
         key_ties, key_draw = jr.split(key)
         # Equal scores take neighbouring ranks in the order of their slots. Which of them comes
         # first is left to chance.
-        shift = jr.randint(key_ties, (), 0, self.capacity)
+        shift = (jr.bits(key_ties) % self.capacity).astype(jnp.int32)
         scores, visited = (
             jnp.roll(x, -shift) for x in (_scores(state.entries), state.entries.visited)
         )
