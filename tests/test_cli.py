@@ -50,7 +50,7 @@ OPTIONS = {
     "chunk": 2,
 }
 NUM_TASKS = 8
-UNNAMED = ("world", "name")  # help shows these by what they may be
+UNNAMED = ("world", "name", "more")  # help shows these by what they may be
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -30,11 +30,11 @@ NAMED = (
     *("SixteenRooms", "SixteenRooms2", "Labyrinth", "LabyrinthFlipped", "Labyrinth2"),
     *("StandardMaze", "StandardMaze2", "StandardMaze3"),
 )
-SHORT, LONG, RANDOM = "named, 250 steps", "named, 450 steps", "random, 250 steps"
+SHORT, LONG, RANDOM = "named (250 steps)", "named (450 steps)", "random (250 steps)"
 PERFECT = {
-    "perfect 13, search": Perfect(13, 13, "search"),
-    "perfect 19, search": Perfect(19, 19, "search"),
-    "perfect 19, Kruskal": Perfect(19, 19, "kruskal"),
+    "perfect 13 (search)": Perfect(13, 13, "search"),
+    "perfect 19 (search)": Perfect(19, 19, "search"),
+    "perfect 19 (Kruskal)": Perfect(19, 19, "kruskal"),
 }
 NUM_PERFECT = 100
 _DRAWN_AT_ONCE = 1024
