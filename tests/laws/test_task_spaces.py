@@ -16,6 +16,7 @@ from meadow.tasks.minigrid.memory import Memory
 from meadow.tasks.minigrid.multiroom import MultiRoom
 from meadow.tasks.minigrid.recall import Recall
 from meadow.tasks.only import Numbered, Only
+from meadow.tasks.rulesets import Rulesets
 from meadow.tasks.trees import Trees
 from meadow.testing import check_task_space
 from meadow.testing.probes import Choice
@@ -41,6 +42,7 @@ SPACES = [
     SimpleCrossing(5, 2),
     Listed(jnp.arange(3)),
     physics(),
+    Rulesets(TREES),
 ]
 
 
