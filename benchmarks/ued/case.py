@@ -10,12 +10,13 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 
 from meadow.agents.ppo import PPO
 from meadow.core.agent import AbstractAgent
-from meadow.core.curriculum import AbstractCurriculum
+from meadow.core.curriculum import AbstractCurriculum, AbstractExaminer
 from meadow.envs.maze.environment import MazeWorld
 from meadow.evaluation.exam import Exam, judge
 from meadow.evaluation.tail import conditional
@@ -28,7 +29,7 @@ from meadow.tasks.maze.perfect import Perfect
 from meadow.tasks.maze.solve import path
 
 SEEDS = 5
-PLAN = Plan(channels=(), features=64, aside=8, memory=64, heads=64)
+PLAN = Plan(planes=0, features=64, aside=4, memory=64, heads=0, recalls=False)
 STUDENT = PPO(PLAN, learning_rate=1e-3, epochs=4, minibatches=1)
 
 Curves = dict[str, np.ndarray]
@@ -109,21 +110,28 @@ class Case:
         return look
 
 
-SMALL = Case(size=9, walls=40, lives=64)
+SMALL = Case(size=9, walls=40, lives=128)
 LARGE = Case(size=11, walls=60, lives=128)
 
 
 def student(what: Experiment, progress: Progress, seed: int) -> AbstractAgent:
-    """The agent of one seed: the first where there are several students."""
-    state = jax.tree.map(lambda x: x[seed], progress.learner)
-    if what.students is not None:
-        state = jax.tree.map(lambda x: x[0], state)
-    return what.learner.agent(state)
+    """The agent of one seed."""
+    return what.agent(jax.tree.map(lambda x: x[seed], progress.learner))
+
+
+def marks(what: Experiment, updates: int, every: int) -> list[int]:
+    """After how many iterations the learner has learnt 0, `every`, ... times."""
+    curriculum, most = what.curriculum, 8 * updates + 1000
+    practises = np.ones(most, bool)
+    if isinstance(curriculum, AbstractExaminer):
+        practises = np.asarray(jax.vmap(curriculum.due)(jnp.arange(most)).practise)
+    done = np.concatenate([[0], np.cumsum(practises)])
+    return [int(np.searchsorted(done, n)) for n in range(0, updates + 1, every)]
 
 
 def run(
     what: Experiment,
-    iterations: int,
+    updates: int,
     every: int,
     look: Callable[[AbstractAgent], dict[str, float]],
     *,
@@ -133,35 +141,34 @@ def run(
     """Curves of all seeds, and what became of them.
 
     Args:
-        every: iterations between two looks.
+        updates: of each learner, at a constant learning rate.
+        every: updates between two looks.
         look: numbers for one student.
         watch: more numbers, `[seeds]` each.
 
     Returns:
-        The curves hold `steps` (examined ones included), `updates` and `seconds` as well; what the
-        placement measures stands under its own names.
+        The curves hold `updates`, `steps` (in millions and by seed, those of examined tasks
+        included) and `seconds` as well; what the placement measures stands under its own names.
     """
-    what = dataclasses.replace(what, learner=dataclasses.replace(what.learner, updates=None))
     placement = Compiled(what, seeds=seeds)
     progress, _ = placement.run(placement.begin(key=jr.key(0)), 0)  # compiled before it is timed
     rows: list[dict[str, Any]] = []
-    seconds = 0.0
-    for done in range(0, iterations + 1, every):
+    seconds, before = 0.0, 0
+    for i, done in enumerate(marks(what, updates, every)):
         metrics: dict[str, Any] = {}
         if done:
             begun = time.perf_counter()
-            progress, metrics = jax.block_until_ready(placement.run(progress, every))
-            seconds += time.perf_counter() - begun
+            progress, metrics = jax.block_until_ready(placement.run(progress, done - before))
+            seconds, before = seconds + time.perf_counter() - begun, done
         found = [look(student(what, progress, seed)) for seed in range(seeds)]
         row = {name: np.array([one[name] for one in found]) for name in found[0]}
         row |= metrics | (watch(progress) if watch else {})
-        row |= {"iterations": done, "steps": spent(what, done), "seconds": seconds}
+        row |= {"updates": i * every, "steps": spent(what, done) * 1e-6, "seconds": seconds}
         rows.append(row)
         said = "  ".join(f"{name} {np.mean(row[name]):.3f}" for name in found[0])
-        print(f"  {done:5} {row['steps'] * 1e-6:7.2f}M {seconds:6.0f} s  {said}", flush=True)
-    return {
-        name: _column(rows, name, seeds) for name in dict.fromkeys(n for r in rows for n in r)
-    }, progress
+        print(f"  {i * every:5} {row['steps']:6.2f}M {seconds:6.0f} s  {said}", flush=True)
+    names = dict.fromkeys(name for row in rows for name in row)
+    return {name: _column(rows, name, seeds) for name in names}, progress
 
 
 def _column(rows: list[dict[str, Any]], name: str, seeds: int) -> np.ndarray:

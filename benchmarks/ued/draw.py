@@ -35,7 +35,7 @@ def save(
     shown: Mapping[str, Sequence[str]],
     verdict: Mapping[str, Any],
     *,
-    along: str = "iterations",
+    along: str = "updates",
 ) -> None:
     """Write `NAME.png` and `NAME.json`.
 
@@ -47,6 +47,11 @@ def save(
     """
     RESULTS.mkdir(parents=True, exist_ok=True)
     _figure(RESULTS / f"{name}.png", claim, runs, shown, along)
+    write(name, claim, runs, verdict)
+
+
+def write(name: str, claim: str, runs: Runs, verdict: Mapping[str, Any]) -> None:
+    """Write `NAME.json`, and the verdict as a line on standard output."""
     numbers = {
         "claim": claim,
         "command": f"make figures-ued ROWS={name}",
@@ -57,8 +62,9 @@ def save(
             for method, curves in runs.items()
         },
     }
-    text = json.dumps(numbers, indent=1, allow_nan=True).replace("NaN", "null")
-    text = text.replace("-Infinity", "null").replace("Infinity", "null")
+    text = json.dumps(numbers, indent=1)
+    for word in ("NaN", "-Infinity", "Infinity"):  # JSON has none of them
+        text = text.replace(word, "null")
     (RESULTS / f"{name}.json").write_text(text + "\n")
     print(json.dumps({"figure": name, **_plain(verdict)}), flush=True)
 

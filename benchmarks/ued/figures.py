@@ -13,6 +13,15 @@ import importlib
 import sys
 
 FILES = {
+    "dr": "rows_mazes",
+    "plr_machinery": "rows_mazes",
+    "scores": "rows_scores",
+    "sfl": "rows_mazes",
+    "accel_grows": "rows_mazes",
+    "accel_weak": "rows_mazes",
+    "parallel": "rows_mazes",
+    "replacement": "rows_mazes",
+    "ncc": "rows_mazes",
     "paired": "rows_teachers",
     "adversary": "rows_teachers",
     "population": "rows_teachers",

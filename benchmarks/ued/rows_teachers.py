@@ -21,11 +21,9 @@ from meadow.envs.maze.editor import Placing
 from meadow.loops.iteration import Experiment, Progress
 
 TINY = Case(size=7, walls=15, lives=32)
-PUPIL = dataclasses.replace(
-    STUDENT, plan=dataclasses.replace(PLAN, features=32, memory=32, heads=32)
-)
+PUPIL = dataclasses.replace(STUDENT, plan=dataclasses.replace(PLAN, features=32, memory=32))
 TEACHER = PPO(
-    dataclasses.replace(PLAN, features=64, memory=64, heads=64),
+    dataclasses.replace(PLAN, aside=16),
     learning_rate=1e-3,
     entropy=0.05,
     gamma=0.995,

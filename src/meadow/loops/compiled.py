@@ -5,7 +5,7 @@ program is compiled once, and a run cut anywhere and resumed is the same run, bi
 """
 
 import functools
-from typing import cast
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -55,9 +55,9 @@ class Compiled:
 
         def one(progress: Progress) -> tuple[Progress, Metrics]:
             progress, metrics = self._alone(progress._replace(iteration=now), num)
-            return progress._replace(iteration=None), metrics
+            return progress._replace(iteration=cast(Any, None)), metrics
 
-        progress, metrics = each(one, self._at_once)(progress._replace(iteration=None))
+        progress, metrics = each(one, self._at_once)(progress._replace(iteration=cast(Any, None)))
         return progress._replace(iteration=now + num), metrics
 
     def _alone(self, progress: Progress, num: Int[Array, ""]) -> tuple[Progress, Metrics]:
@@ -66,7 +66,7 @@ class Compiled:
         return progress, metrics | self.experiment.curriculum.metrics(progress.curriculum)
 
 
-_SEEDS = Progress(0, 0, 0, 0, None)  # which axis of each part the seeds lie along
+_SEEDS = Progress(*cast(Any, (0, 0, 0, 0, None)))  # which axis of each part the seeds lie along
 
 
 def repeat(step: Step, progress: Progress, num: Int[Array, ""]) -> tuple[Progress, Metrics]:

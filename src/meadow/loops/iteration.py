@@ -8,7 +8,7 @@ iteration practises, examines, or does both.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import equinox as eqx
 import jax
@@ -17,7 +17,7 @@ import jax.random as jr
 from jaxtyping import Array, Float, Int, Key, PyTree
 
 from meadow.core.agent import AbstractAgent
-from meadow.core.curriculum import AbstractCurriculum, AbstractExaminer
+from meadow.core.curriculum import AbstractCurriculum, AbstractExaminer, Due
 from meadow.core.environment import AbstractEnvironment
 from meadow.core.errors import SpecError
 from meadow.core.learner import AbstractLearner
@@ -30,6 +30,7 @@ from meadow.rollout.live import Living
 
 Metrics = dict[str, Float[Array, "..."]]
 PRACTISED = "practised"  # the share of iterations that practised: the others have no metrics
+_BLOCK = 4096  # iterations whose schedule is looked up at a time, so that one program serves all
 _STEPS_AT_ONCE = 2**20  # of examined tasks: a hundred megabytes where a step is a hundred bytes
 
 
@@ -67,6 +68,12 @@ class Experiment(eqx.Module):
                 f"{type(self.curriculum).__name__} ranks tasks by how they went, so lives must "
                 "begin anew with every ticket. Write `Experiment(..., anew=True)`."
             )
+
+    def agent(self, learner: PyTree) -> AbstractAgent:
+        """The agent of a learner's state; of several students the first."""
+        if self.students is not None:
+            learner = jax.tree.map(lambda x: x[0], learner)
+        return self.learner.agent(learner)
 
     @property
     def steps(self) -> int:
@@ -194,7 +201,7 @@ def examine(experiment: Experiment, progress: Progress, *, key: Key[Array, ""]) 
     Forward only, and no more steps at a time than memory holds: what was lived is reported and
     forgotten, a part of the tasks after the other.
     """
-    curriculum, learner = experiment.curriculum, experiment.learner
+    curriculum, learner = cast(AbstractExaminer, experiment.curriculum), experiment.learner
     key_tasks, key_live = jr.split(key)
     ticket = curriculum.examine(progress.curriculum, key=key_tasks)
     (num,) = ticket.slots.shape
@@ -235,17 +242,36 @@ def told(trajectory: Trajectory) -> Metrics:
     }
 
 
+def updated(experiment: Experiment, iterations: int) -> int:
+    """How often the learner learns in a run's first iterations."""
+    return iterations if (due := _due(experiment, iterations)) is None else int(due.practise.sum())
+
+
 def spent(experiment: Experiment, iterations: int) -> int:
     """Environment steps of a run's first iterations, those of examined tasks included."""
-    curriculum = experiment.curriculum
-    if not isinstance(curriculum, AbstractExaminer):
-        return iterations * experiment.steps
+    practised = updated(experiment, iterations) * experiment.steps
+    curriculum, due = experiment.curriculum, _due(experiment, iterations)
+    if due is None or not isinstance(curriculum, AbstractExaminer):
+        return practised
     state = jax.eval_shape(lambda: curriculum.init(key=jr.key(0)))
     ticket = jax.eval_shape(lambda state: curriculum.examine(state, key=jr.key(0)), state)
     look = (experiment.look or experiment.length) * (experiment.students or 1)
-    due = jax.vmap(curriculum.due)(jnp.arange(iterations))
-    practised, examined = (int(jnp.sum(x)) for x in due)
-    return practised * experiment.steps + examined * ticket.slots.size * look
+    return practised + int(due.examine.sum()) * ticket.slots.size * look
+
+
+def _due(experiment: Experiment, iterations: int) -> Due | None:
+    """What each of a run's first iterations does; None where all only practise."""
+    if not isinstance(experiment.curriculum, AbstractExaminer):
+        return None
+    blocks = [
+        _block(experiment.curriculum, jnp.asarray(n)) for n in range(0, max(iterations, 1), _BLOCK)
+    ]
+    return Due(*(jnp.concatenate(row)[:iterations] for row in zip(*blocks, strict=True)))
+
+
+@eqx.filter_jit
+def _block(curriculum: AbstractExaminer, start: Array) -> Due:
+    return jax.vmap(curriculum.due)(start + jnp.arange(_BLOCK))
 
 
 def _keys(experiment: Experiment, key: Key[Array, ""]) -> Key[Array, "..."]:

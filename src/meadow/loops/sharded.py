@@ -88,6 +88,6 @@ class Sharded:
             out_specs=(_LIVES, _TIME_LIVES, _LIVES),
             check_vma=False,
         )
-        life = unborn(experiment.environment, agent, tasks) if life is None else life
-        life, rows, ends = shared(agent, life, tasks, key)
-        return life, Trajectory(*rows, *ends)
+        before = unborn(experiment.environment, agent, tasks) if life is None else life
+        after, rows, ends = shared(agent, before, tasks, key)
+        return after, Trajectory(*rows, *ends)

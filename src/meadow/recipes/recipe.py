@@ -9,14 +9,16 @@ import dataclasses
 
 from meadow.agents.ppo import PPO
 from meadow.core.environment import AbstractEnvironment
-from meadow.core.errors import TaskError
-from meadow.core.task import AbstractTaskSpace
-from meadow.curricula.uniform import Uniform
+from meadow.core.errors import SpecError, TaskError
+from meadow.core.task import AbstractDesignSpace, AbstractTaskSpace
 from meadow.envs.published import make
 from meadow.envs.xland.environment import XLand
-from meadow.loops.iteration import Experiment
+from meadow.loops.iteration import Experiment, spent, updated
+from meadow.recipes.choosing import Choosing, Place, choose
 from meadow.rollout.life import Trial
+from meadow.tasks.rulesets import Rulesets, Within
 from meadow.tasks.table import Split
+from meadow.tasks.trees import Trees
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,6 +37,9 @@ class Recipe:
         episodes: of a trial in evaluation.
         chunk: iterations between two lines of metrics.
         seed: of everything random.
+        curriculum: how tasks are chosen (`meadow.recipes.choosing`).
+        choosing: its numbers.
+        anew: whether `uniform` begins new lives in every iteration, as all that rank tasks do.
     """
 
     environment: AbstractEnvironment
@@ -48,6 +53,9 @@ class Recipe:
     episodes: int = 10
     chunk: int = 20
     seed: int = 0
+    curriculum: str = "uniform"
+    choosing: Choosing = Choosing()
+    anew: bool = False
 
     def space(self, *, held_out: bool) -> AbstractTaskSpace:
         """The tasks to learn from, or those held out; no goal with its rules is on both sides.
@@ -55,25 +63,49 @@ class Recipe:
         Raises:
             TaskError: the tasks held out, where none are.
         """
+        tasks: AbstractTaskSpace = self.tasks
+        if isinstance(tasks, Trees) and self.curriculum not in ("uniform", "fresh"):
+            tasks = Rulesets(tasks)
+        if self.held_out and isinstance(tasks, AbstractDesignSpace):
+            return Within(tasks, held_out, self.held_out)
         if self.held_out:
-            return Split(self.tasks, held_out, self.held_out)
+            return Split(tasks, held_out, self.held_out)
         if held_out:
             raise TaskError(
                 "This recipe holds no tasks out: it was trained on all it can draw. Judge it on "
                 "those (`--tasks-from training`), or train one with `--held-out 0.1`."
             )
-        return self.tasks
+        return tasks
 
     def experiment(self) -> Experiment:
-        """What the loop runs."""
-        return Experiment(
-            environment=self.environment,
-            curriculum=Uniform(self.space(held_out=False)),
-            learner=dataclasses.replace(self.learner, updates=self.iterations),
+        """What the loop runs.
+
+        Raises:
+            UnknownNameError: no such curriculum.
+            SpecError: it asks for what the tasks cannot do, or for whole trials.
+        """
+        place = Place(self.environment, self.space(held_out=False), self.lives, self.anew)
+        chosen = choose(self.curriculum, self.choosing, place)
+        if chosen.anew and (self.trial.steps or 0) > self.length:
+            raise SpecError(
+                f"The curriculum {self.curriculum!r} begins new lives in every iteration, so an "
+                f"iteration must hold a trial: of its {self.trial.steps} steps it has "
+                f"{self.length}. Write length={self.trial.steps}, with fewer lives."
+            )
+        experiment = Experiment(
+            environment=chosen.environment,
+            curriculum=chosen.curriculum,
+            learner=self.learner,
             trial=self.trial,
             lives=self.lives,
             length=self.length,
+            anew=chosen.anew,
+            look=chosen.look,
+            students=chosen.students,
         )
+        updates = updated(experiment, self.iterations)
+        learner = dataclasses.replace(self.learner, updates=updates)
+        return dataclasses.replace(experiment, learner=learner)
 
     def elsewhere(self, world: str) -> "Recipe":
         """The same recipe in a published environment, with the tasks that come with it.
@@ -89,5 +121,5 @@ class Recipe:
 
     @property
     def steps(self) -> int:
-        """Environment steps in the whole run."""
-        return self.iterations * self.lives * self.length
+        """Environment steps in the whole run, those of examined tasks included."""
+        return spent(self.experiment(), self.iterations)

@@ -13,7 +13,7 @@ from meadow.core.agent import AbstractAgent
 from meadow.core.errors import CheckpointError, MeadowError
 from meadow.loops.compiled import Compiled
 from meadow.loops.drive import drive
-from meadow.loops.iteration import Experiment, Progress, begin
+from meadow.loops.iteration import Experiment, Progress, begin, spent
 from meadow.loops.sharded import Sharded
 from meadow.recipes import written
 from meadow.recipes.recipe import Recipe
@@ -81,7 +81,7 @@ def train(
         Interrupt(display.say) as interrupt,
         Metrics(run.metrics_path) as metrics,
     ):
-        watcher = _Watcher(recipe, run, metrics, display, interrupt, minutes, save_every)
+        watcher = _Watcher(experiment, run, metrics, display, interrupt, minutes, save_every)
         progress = drive(placement, progress, recipe.iterations, recipe.chunk, watcher)
         if watcher.saved < int(progress.iteration):
             run.checkpoint(int(progress.iteration), progress)
@@ -89,7 +89,7 @@ def train(
     return Training(
         run=run,
         seconds=time.monotonic() - began,
-        steps=int(progress.iteration) * experiment.steps,
+        steps=spent(experiment, int(progress.iteration)),
         stopped=interrupt.requested,
     )
 
@@ -112,7 +112,7 @@ class _Watcher:
 
     def __init__(
         self,
-        recipe: Recipe,
+        experiment: Experiment,
         run: Run,
         metrics: Metrics,
         display: Display,
@@ -121,7 +121,7 @@ class _Watcher:
         save_every: float,
     ):
         self.saved, began = 0, time.monotonic()
-        self._recipe, self._run, self._metrics = recipe, run, metrics
+        self._experiment, self._run, self._metrics = experiment, run, metrics
         self._display, self._interrupt = display, interrupt
         self._deadline = np.inf if minutes is None else began + 60 * minutes
         self._save_every = save_every
@@ -129,7 +129,7 @@ class _Watcher:
 
     def __call__(self, iteration: int, values: dict[str, np.ndarray], progress: Progress) -> bool:
         now = time.monotonic()
-        steps = iteration * self._recipe.lives * self._recipe.length
+        steps = spent(self._experiment, iteration)
         values = {"steps": np.asarray(steps), **values}
         self._metrics.write(iteration, values)
         self._display.show(iteration, values)
@@ -155,7 +155,7 @@ def load(run: Run, recipe: Recipe) -> tuple[int, AbstractAgent]:
     experiment = recipe.experiment()
     like = jax.eval_shape(lambda key: begin(experiment, key=key), jr.key(0))
     iteration, progress = run.restore(like)
-    return iteration, experiment.learner.agent(progress.learner)
+    return iteration, experiment.agent(progress.learner)
 
 
 def _create(out: Path, recipe: Recipe, experiment: Experiment) -> Run:
