@@ -25,7 +25,7 @@ def installed(peer: str) -> str | None:
 
 def mend() -> None:
     """Let `import jaxued` and `import minimax.envs` succeed; call it before either."""
-    # jax.tree_map went with JAX 0.6 (both call it); jax.jax was an accident (minimax calls it).
+    # Both call jax.tree_map, which is gone; minimax calls jax.jax, which was an accident.
     for name, meant in (("tree_map", jax.tree.map), ("jax", jax)):
         if not hasattr(jax, name):
             setattr(jax, name, meant)
