@@ -1,9 +1,10 @@
 """JaxUED: its mazes, wrappers, solver, buffer and scores, and its training cycle said again.
 
 JaxUED's wheel holds everything but the training: that is in example scripts, which are in no
-package. So the cycle is restated here, in our words and in their order of work as far as we know it;
-the scripts themselves have not been run beside it. It is a scan over steps, the LSTM within it; advantages by a reversed scan, unrolled 16 times; epochs over a
-permutation of the lives; the clipped loss of PPO on policy and value. As we understand the scripts
+package. So the cycle is restated here in our words, and in their order of work as far as we know
+it; the scripts themselves have not been run beside it. It is a scan over steps, the LSTM within it;
+advantages by a reversed scan, unrolled 16 times; epochs over a permutation of the lives; the
+clipped loss of PPO on policy and value. As we understand the scripts
 
 - uniform sampling goes on where the last cycle ended and draws a new level for every step;
 - the other cycles begin every level anew and repeat it until the chunk is full;
