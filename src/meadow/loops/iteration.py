@@ -230,15 +230,16 @@ def examine(experiment: Experiment, progress: Progress, *, key: Key[Array, ""]) 
 
 def told(trajectory: Trajectory) -> Metrics:
     """What happened in a chunk: `return` is reward per finished episode, `success` the share of
-    finished episodes that ended with the task done, `length` their steps (means over the chunk).
+    these that ended with the task done and paid, `length` their steps (means over the chunk).
     """
-    ended = trajectory.next.last()
+    ended, reward = trajectory.next.last(), trajectory.next.reward
+    done = trajectory.next.terminated() & (reward > 0)
     episodes = jnp.maximum(ended.sum(), 1)
     return {
-        "return": trajectory.next.reward.sum() / episodes,
-        "success": trajectory.next.terminated().sum() / episodes,
+        "return": reward.sum() / episodes,
+        "success": done.sum() / episodes,
         "length": ended.size / episodes,
-        "reward": trajectory.next.reward.mean(),
+        "reward": reward.mean(),
     }
 
 

@@ -1,5 +1,5 @@
-"""Presets: recipes by name. All but `demo` and `small` are XLand-MiniGrid's own configurations,
-number for number.
+"""Presets: recipes by name. All but `demo`, `small` and those of curricula are XLand-MiniGrid's own
+configurations, number for number.
 
 Where we differ from them, on purpose and in all of them:
 
@@ -19,12 +19,18 @@ References: Nikulin et al., XLand-MiniGrid, 2023.
 import dataclasses
 
 from meadow.agents.ppo import PPO
+from meadow.curricula.buffer import Buffer
+from meadow.envs.cartpole import CartPole, physics
+from meadow.envs.maze.environment import MazeWorld
 from meadow.envs.minigrid.environment import MiniGrid
 from meadow.envs.xland.environment import XLand
 from meadow.envs.xland.pixels import Pixels
 from meadow.nn.actor_critic import Plan
+from meadow.recipes.choosing import Choosing
 from meadow.recipes.recipe import Recipe
+from meadow.recipes.students import STUDENTS
 from meadow.rollout.life import Trial
+from meadow.tasks.maze.blocks import Blocks
 from meadow.tasks.minigrid.empty import Empty
 from meadow.tasks.only import Numbered
 from meadow.tasks.trees import Trees
@@ -138,6 +144,55 @@ EMPTY = dataclasses.replace(
     chunk=8,
 )
 
+# --- curricula: try `--curriculum plr`, `accel`, `sfl`, ... ----------------------------------------
+
+MAZE = Recipe(
+    environment=MazeWorld(13, 13),
+    tasks=Blocks(13, 13, num_walls=60),
+    learner=STUDENTS["minimax-dr"],
+    trial=Trial(episodes=1),
+    lives=32,
+    length=256,
+    iterations=30_000,
+    held_out=0.0,
+    episodes=1,
+    chunk=50,
+    anew=True,
+)
+# Ten minutes on a laptop.
+MAZE_SMALL = dataclasses.replace(
+    MAZE,
+    environment=MazeWorld(11, 11, max_steps=121),
+    tasks=Blocks(11, 11, num_walls=60, replace=False, uniform=True),
+    learner=PPO(
+        Plan(planes=0, features=64, aside=4, memory=64, heads=0, recalls=False),
+        anneal=False,
+        epochs=4,
+        minibatches=1,
+    ),
+    lives=128,
+    length=121,
+    iterations=300,
+    chunk=10,
+    choosing=Choosing(buffer=Buffer(512)),
+)
+CARTPOLE = Recipe(
+    environment=CartPole(max_steps=200),
+    tasks=physics(),
+    learner=PPO(
+        Plan(features=32, memory=32, heads=0), anneal=False, epochs=4, minibatches=1, gamma=0.98
+    ),
+    trial=Trial(episodes=1),
+    lives=64,
+    length=200,
+    iterations=150,
+    held_out=0.0,
+    episodes=1,
+    chunk=10,
+    anew=True,
+    choosing=Choosing(buffer=Buffer(512), score="generalised_learnability"),
+)
+
 PRESETS: dict[str, tuple[str, Recipe]] = {
     "demo": ("A small room and a first taste: minutes on a laptop.", DEMO),
     "small": ("One room, small task trees: hours on a laptop, minutes on a GPU.", SMALL),
@@ -150,5 +205,8 @@ PRESETS: dict[str, tuple[str, Recipe]] = {
     "single": ("Its paper's run on one task: a billion steps in four rooms.", SINGLE),
     "rgb": ("Its run from pictures: 500 million steps of hard tasks in one room.", RGB),
     "debug": ("Trivial tasks, a small network: whether all works, in a minute or two.", DEBUG),
+    "maze": ("minimax's mazes of 13x13, 60 walls: 250 million steps.", MAZE),
+    "maze-small": ("Mazes of 11x11: ten minutes on a laptop.", MAZE_SMALL),
+    "cartpole": ("A cart-pole whose physics is the task: minutes on a laptop.", CARTPOLE),
     "empty": ("The same of one task: an empty room of MiniGrid, 100 thousand steps.", EMPTY),
 }

@@ -16,6 +16,7 @@ from meadow.loops.drive import drive
 from meadow.loops.iteration import Experiment, Progress, begin, spent
 from meadow.loops.sharded import Sharded
 from meadow.recipes import written
+from meadow.recipes.gallery import Gallery
 from meadow.recipes.recipe import Recipe
 from meadow.runs.folder import Run
 from meadow.runs.interrupt import Interrupt
@@ -82,7 +83,13 @@ def train(
         Metrics(run.metrics_path) as metrics,
     ):
         watcher = _Watcher(experiment, run, metrics, display, interrupt, minutes, save_every)
-        progress = drive(placement, progress, recipe.iterations, recipe.chunk, watcher)
+        gallery = Gallery(experiment, run.plots, recipe.iterations)
+
+        def watch(iteration: int, values: dict[str, np.ndarray], progress: Progress) -> bool:
+            gallery(iteration, progress)
+            return watcher(iteration, values, progress)
+
+        progress = drive(placement, progress, recipe.iterations, recipe.chunk, watch)
         if watcher.saved < int(progress.iteration):
             run.checkpoint(int(progress.iteration), progress)
     learning_curve(run.metrics_path, run.plots / "learning.png")

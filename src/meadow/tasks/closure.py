@@ -84,7 +84,8 @@ def solvable(task: GridTask) -> Bool[Array, ""]:
 
 def closure(task: GridTask) -> Closure:
     """What rules may fire, and whether the goal may be reached (see the top of this file)."""
-    tiles, kind = inputs(task), task.rules[:, 0]
+    # As int32: of bytes XLA cannot compile some sizes of batch on a CPU, and aborts.
+    tiles, kind = inputs(task).astype(jnp.int32), task.rules[:, 0]
     pair, goal_pair = _pairs(task)
 
     def step(here: _Where) -> _Where:
