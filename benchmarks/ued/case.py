@@ -175,3 +175,12 @@ def _column(rows: list[dict[str, Any]], name: str, seeds: int) -> np.ndarray:
     """One name of every look, NaN where it was not told."""
     values = (np.asarray(row.get(name, np.nan), float) for row in rows)
     return np.stack([np.broadcast_to(value, (seeds,)) for value in values])
+
+
+def within(what: Experiment, budget: float, looks: int) -> tuple[int, int]:
+    """How many updates, and every how many to look, so that a run spends about so many steps."""
+    done, least = marks(what, 4000, 1), what.steps
+    most = int(budget // least) + 1
+    updates = next(n for n in range(most, 0, -1) if spent(what, done[n]) <= budget)
+    every = max(1, updates // looks)
+    return every * looks, every

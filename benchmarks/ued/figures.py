@@ -22,6 +22,7 @@ FILES = {
     "parallel": "rows_mazes",
     "replacement": "rows_mazes",
     "ncc": "rows_mazes",
+    "rules": "rows_rules",
     "paired": "rows_teachers",
     "adversary": "rows_teachers",
     "population": "rows_teachers",
