@@ -20,7 +20,7 @@ install = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-clients lint bench bench-env bench-train bench-ued clean
+.PHONY: help demo test test-clients lint bench bench-env bench-train bench-ued figures-ued clean
 # Tests and benchmarks each want the whole machine, whatever -j says.
 .NOTPARALLEL:
 
@@ -51,6 +51,9 @@ bench-env: $(VENV)/.stamp-dev ## environment steps per second, beside the peer's
 
 bench-train: $(VENV)/.stamp-dev ## training steps per second, beside the peer's
 	@$(BIN)/python benchmarks/bench_train.py $(ARGS)
+
+figures-ued: $(VENV)/.stamp-dev ## figures of curricula (ROWS="sfl rules"; ROWS=--list says which)
+	@$(BIN)/python benchmarks/ued/figures.py $(ROWS)
 
 bench-ued: $(VENV)/.stamp-ued ## environment design beside JaxUED and minimax (installs both)
 	@$(BIN)/python benchmarks/bench_ued.py $(ARGS)
