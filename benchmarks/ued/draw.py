@@ -62,7 +62,15 @@ def write(name: str, claim: str, runs: Runs, verdict: Mapping[str, Any]) -> None
             for method, curves in runs.items()
         },
     }
-    text = json.dumps(numbers, indent=1)
+    # One curve a line.
+    text = json.dumps(numbers | {"curves": "CURVES"}, indent=1)
+    lines = (
+        f"  {json.dumps(method)}: {{\n"
+        + ",\n".join(f"   {json.dumps(key)}: {json.dumps(x)}" for key, x in told.items())
+        + "\n  }"
+        for method, told in numbers["curves"].items()
+    )
+    text = text.replace('"CURVES"', "{\n" + ",\n".join(lines) + "\n }")
     for word in ("NaN", "-Infinity", "Infinity"):  # JSON has none of them
         text = text.replace(word, "null")
     (RESULTS / f"{name}.json").write_text(text + "\n")

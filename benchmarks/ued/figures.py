@@ -23,6 +23,7 @@ FILES = {
     "replacement": "rows_mazes",
     "ncc": "rows_mazes",
     "rules": "rows_rules",
+    "numbers": "rows_numbers",
     "paired": "rows_teachers",
     "adversary": "rows_teachers",
     "population": "rows_teachers",
