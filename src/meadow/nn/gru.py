@@ -111,7 +111,8 @@ def _backward(saved: tuple, d_memories: Array) -> tuple[Array, Array, Array, Arr
     before = jnp.concatenate([memory[None], memories[:-1]])
     before = jnp.where(forget[..., None], 0.0, before)
     dtype = gates.reset.dtype
-    weight = recurrent.astype(dtype)
+    # Turned once: within the loop it would be turned in every step.
+    turned = jax.lax.optimization_barrier(recurrent.astype(dtype).T)
 
     def step(d_after: Array, row: tuple) -> tuple[Array, tuple[Array, Array]]:
         d_memory, (reset, update, recalled, candidate), before, forget = row
@@ -120,7 +121,7 @@ def _backward(saved: tuple, d_memories: Array) -> tuple[Array, Array, Array, Arr
         d_update = d_memory * (before - candidate) * update * (1.0 - update)
         d_reset = d_new * recalled * reset * (1.0 - reset)
         d_recalled = jnp.concatenate([d_reset, d_update, d_new * reset], axis=-1)
-        d_before = d_memory * update + _product(d_recalled, weight.T)
+        d_before = d_memory * update + _product(d_recalled, turned)
         d_gates = (d_recalled.astype(dtype), d_new.astype(dtype))
         return jnp.where(forget[..., None], 0.0, d_before), d_gates
 

@@ -107,7 +107,8 @@ def _backward(saved: tuple, d_memories: Kept) -> tuple[Array, Kept, Array, None]
     before = jax.tree.map(lambda x, y: jnp.concatenate([x[None], y[:-1]]), memory, memories)
     before = _cleared(before, forget)
     dtype = gates.add.dtype
-    weight = recurrent.astype(dtype)
+    # Turned once: within the loop it would be turned in every step.
+    turned = jax.lax.optimization_barrier(recurrent.astype(dtype).T)
 
     def step(d_after: Kept, row: tuple) -> tuple[Kept, Array]:
         d_memory, (add, keep, show, candidate), before, after, forget = row
@@ -121,7 +122,7 @@ def _backward(saved: tuple, d_memories: Kept) -> tuple[Array, Kept, Array, None]
             d_cell * add * (1.0 - candidate**2),
         ]
         d_projected = jnp.concatenate(d_gates, axis=-1).astype(dtype)
-        d_before = Kept(_product(d_projected, weight.T), d_cell * keep)
+        d_before = Kept(_product(d_projected, turned), d_cell * keep)
         return _cleared(d_before, forget), d_projected
 
     rows = (d_memories, gates, before.cell, memories.cell, forget)
