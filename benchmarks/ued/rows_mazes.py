@@ -184,9 +184,9 @@ def sfl() -> None:
 
 def accel_grows() -> None:
     """ACCEL grows complexity: from empty rooms to walls, and past DR on empty rooms."""
-    curves = lived(SMALL, accel(SMALL), 160, 40)
-    bare = Blocks(SMALL.size, SMALL.size, num_walls=0)
-    base = lived(SMALL, Uniform(bare), 160, 40)
+    curves = lived(LARGE, accel(LARGE), 160, 40)
+    bare = Blocks(LARGE.size, LARGE.size, num_walls=0)
+    base = lived(LARGE, Uniform(bare), 160, 40)
     gap = compare(curves["perfect"][-1], base["perfect"][-1])
     walls, path = curves["task_walls"][-1], curves["task_path"][-1]
     save(
