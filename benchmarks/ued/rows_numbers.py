@@ -1,9 +1,10 @@
 """The row about numbers: a cart-pole whose gravity, masses, length and force are the task.
 
-Which ones, the student is not told. Some of them are easy, some hard, a few beyond anybody; an
+It is the preset `cartpole`. What the physics is, the student is not told. Some of them are easy, some hard, a few beyond anybody; an
 episode's return is the share of 200 steps survived.
 """
 
+import dataclasses
 from collections.abc import Callable
 
 import jax
@@ -12,34 +13,25 @@ import numpy as np
 from case import SEEDS, Curves, run
 from draw import area, interval, save
 
-from meadow.agents.ppo import PPO
 from meadow.core.agent import AbstractAgent
 from meadow.core.curriculum import AbstractCurriculum
 from meadow.curricula.buffer import Buffer
 from meadow.curricula.plr import PLR
 from meadow.curricula.sfl import SFL
 from meadow.curricula.uniform import Uniform
-from meadow.envs.cartpole import CartPole, physics
 from meadow.evaluation.exam import Exam, judge
 from meadow.evaluation.robust import compare
 from meadow.evaluation.tail import conditional
 from meadow.loops.iteration import Experiment
-from meadow.nn.actor_critic import Plan
-from meadow.rollout.life import Trial
+from meadow.recipes.presets import CARTPOLE
 
-HORIZON, LIVES, UPDATES, EVERY = 200, 64, 150, 25
-WORLD, SPACE = CartPole(HORIZON), physics()
-STUDENT = PPO(
-    Plan(features=32, aside=4, memory=32, heads=0),
-    gamma=0.98,
-    learning_rate=1e-3,
-    epochs=4,
-    minibatches=1,
-)
+WORLD, SPACE = CARTPOLE.environment, CARTPOLE.tasks
+UPDATES, EVERY = CARTPOLE.iterations, 25
 
 
 def experiment(curriculum: AbstractCurriculum) -> Experiment:
-    return Experiment(WORLD, curriculum, STUDENT, Trial(episodes=1), LIVES, HORIZON, anew=True)
+    """The preset `cartpole` with that curriculum."""
+    return dataclasses.replace(CARTPOLE.experiment(), curriculum=curriculum)
 
 
 def look() -> Callable[[AbstractAgent], dict[str, float]]:
@@ -60,7 +52,7 @@ def numbers() -> None:
     score = "generalised_learnability"
     curricula = {
         "DR": Uniform(SPACE),
-        "robust PLR": PLR(SPACE, Buffer(512), score, candidates=LIVES),
+        "robust PLR": PLR(SPACE, Buffer(512), score, candidates=CARTPOLE.lives),
         "SFL": SFL(SPACE, capacity=128, candidates=1024, period=25, score=score),
     }
     judged, runs = look(), dict[str, Curves]()

@@ -1,13 +1,13 @@
 """The headline row: curricula over hidden rules, judged on tasks that nobody ever practised.
 
-Rooms of 4x4 cells, task trees up to three rules deep whose branches are often given, so that tasks
-run from a glance to beyond reach. A student sees neither goal nor rules; it lives a trial of 100
-steps, in which it may fail, find out and do better. A quarter of all tasks is held out, by goal and
-rules; edits that would lead there are not made.
+It is the preset `rules`: task trees from trivial to hopeless, of which the student sees neither goal
+nor rules. A quarter of all tasks is held out, by goal and rules; edits that would lead there are not
+made.
 """
 
 import dataclasses
 from collections.abc import Callable
+from typing import cast
 
 import jax
 import jax.random as jr
@@ -15,7 +15,6 @@ import numpy as np
 from case import SEEDS, Curves, run, within
 from draw import interval, save
 
-from meadow.agents.ppo import PPO
 from meadow.core.agent import AbstractAgent
 from meadow.core.curriculum import AbstractCurriculum
 from meadow.curricula.accel import ACCEL
@@ -23,41 +22,21 @@ from meadow.curricula.buffer import Buffer
 from meadow.curricula.plr import PLR
 from meadow.curricula.sfl import SFL
 from meadow.curricula.uniform import Uniform
-from meadow.envs.xland.environment import XLand
 from meadow.evaluation.robust import compare
 from meadow.evaluation.trials import lived
 from meadow.loops.iteration import Experiment
-from meadow.nn.actor_critic import Plan
-from meadow.rollout.life import Trial
+from meadow.recipes.presets import RULES
 from meadow.tasks.rulesets import Rulesets, Within
 from meadow.tasks.trees import Trees
 
-WORLD = XLand("R1", 6, 6, view_size=3, max_steps=25, observe=("pocket",))
-TREES = Trees(
-    depth=3,
-    prune=0.4,
-    distractor_rules=1,
-    distractor_objects=1,
-    statics=False,
-    goal_kinds=("agent_hold", "agent_near"),
-    rule_kinds=("agent_hold", "agent_near"),
-)
-SPACE = Within(Rulesets(TREES), fraction=0.25)
-STUDENT = PPO(
-    Plan(channels=(), features=64, aside=16, memory=96, heads=0),
-    learning_rate=1e-3,
-    epochs=2,
-    minibatches=4,
-)
-LIVES, STEPS = 128, 100
+WORLD = RULES.environment
+SPACE = Within(Rulesets(cast(Trees, RULES.tasks)), fraction=RULES.held_out)
 BUDGET, LOOKS = 4.0e6, 8  # steps of each seed, those of examined tasks included
-EPISODES = 4
 
 
-def experiment(curriculum: AbstractCurriculum, **changes: int) -> Experiment:
-    return Experiment(
-        WORLD, curriculum, STUDENT, Trial(steps=STEPS), LIVES, STEPS, anew=True, **changes
-    )
+def experiment(curriculum: AbstractCurriculum) -> Experiment:
+    """The preset `rules` with that curriculum."""
+    return dataclasses.replace(RULES.experiment(), curriculum=curriculum)
 
 
 def look() -> Callable[[AbstractAgent], dict[str, float]]:
@@ -66,7 +45,7 @@ def look() -> Callable[[AbstractAgent], dict[str, float]]:
     tasks = jax.jit(jax.vmap(lambda key: other.sample(key=key)))(jr.split(jr.key(111), 512))
 
     def look(agent: AbstractAgent) -> dict[str, float]:
-        found = np.asarray(lived(WORLD, agent, tasks, EPISODES, key=jr.key(112)).success)
+        found = np.asarray(lived(WORLD, agent, tasks, RULES.episodes, key=jr.key(112)).success)
         return {"held out": float(found.mean()), "last episode": float(found[:, -1].mean())}
 
     return look
@@ -82,7 +61,7 @@ def along_steps(curves: Curves) -> np.ndarray:
 def rules() -> None:
     """Hidden rules: SFL, PLR and ACCEL beside uniform sampling, on held-out tasks, equal steps."""
     buffer = Buffer(1024, temperature=1.0, staleness=0.3)
-    plr = PLR(SPACE, buffer, "learnability", candidates=LIVES)
+    plr = PLR(SPACE, buffer, "learnability", candidates=RULES.lives)
     curricula = {
         "uniform": Uniform(SPACE),
         "SFL": SFL(SPACE, capacity=256, candidates=1024, period=20, share=0.7),

@@ -122,5 +122,5 @@ def test_task_trees_are_written_out_and_of_numbers_there_is_no_picture():
 
 
 def test_presets_of_curricula_make_experiments():
-    for name in ("maze", "maze-small", "cartpole"):
+    for name in ("rules", "maze", "maze-small", "cartpole"):
         assert PRESETS[name][1].experiment().anew
