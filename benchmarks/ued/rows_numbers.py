@@ -1,7 +1,7 @@
 """The row about numbers: a cart-pole whose gravity, masses, length and force are the task.
 
-It is the preset `cartpole`. What the physics is, the student is not told. Some of them are easy, some hard, a few beyond anybody; an
-episode's return is the share of 200 steps survived.
+It is the preset `cartpole`. What the physics is, the student is not told. Some are easy, some hard,
+a few beyond anybody; an episode's return is the share of 200 steps survived.
 """
 
 import dataclasses

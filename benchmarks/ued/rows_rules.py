@@ -1,8 +1,8 @@
 """The headline row: curricula over hidden rules, judged on tasks that nobody ever practised.
 
-It is the preset `rules`: task trees from trivial to hopeless, of which the student sees neither goal
-nor rules. A quarter of all tasks is held out, by goal and rules; edits that would lead there are not
-made.
+It is the preset `rules`: task trees from trivial to hopeless, of which the student sees neither
+goal nor rules. A quarter of all tasks is held out, by goal and rules; edits that would lead there
+are not made.
 """
 
 import dataclasses

@@ -144,7 +144,7 @@ EMPTY = dataclasses.replace(
     chunk=8,
 )
 
-# --- curricula: try `--curriculum plr`, `accel`, `sfl`, ... ----------------------------------------
+# --- curricula: try `--curriculum plr`, `accel`, `sfl`, ... ---------------------------------------
 
 MAZE = Recipe(
     environment=MazeWorld(13, 13),
@@ -197,9 +197,9 @@ CARTPOLE = Recipe(
     choosing=Choosing(buffer=Buffer(512), score="generalised_learnability"),
 )
 
-# Rooms of 4x4 cells, task trees up to three rules deep whose branches are often given, so that tasks
-# run from a glance to beyond reach. A trial of 100 steps, in which one may fail, find out and do
-# better; a quarter of all tasks is held out.
+# Rooms of 4x4 cells, task trees up to three rules deep whose branches are often given, so that
+# tasks run from a glance to beyond reach. A trial of 100 steps, in which one may fail, find out and
+# do better; a quarter of all tasks is held out.
 RULES = Recipe(
     environment=XLand("R1", 6, 6, view_size=3, max_steps=25, observe=("pocket",)),
     tasks=Trees(
