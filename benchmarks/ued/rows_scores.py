@@ -1,6 +1,7 @@
 """The row about scores: what they say of two thousand levels, beside what other attempts find.
 
-A student of 50 updates of DR is frozen and lives every level for ten time limits, twice. Scores are
+A student of 50 updates of DR is frozen and lives every level, drawn as in training (some of them
+cannot be solved), for ten time limits, twice. Scores are
 those of the first life; the regret, which a solver knows exactly, and learnability, p (1 - p), are
 those of the second.
 """
@@ -20,7 +21,6 @@ from meadow.curricula.uniform import Uniform
 from meadow.rollout.life import unborn
 from meadow.rollout.live import Living
 from meadow.scores import SCORES, oracle_regret, scored
-from meadow.tasks.maze.blocks import Blocks
 from meadow.tasks.maze.solve import optimum
 
 LEVELS, LIMITS, PARTS = 2000, 10, 8
@@ -30,8 +30,8 @@ def scores() -> None:
     """Scores mean something: learnability is learnability, most others are not regret."""
     what = SMALL.experiment(Uniform(SMALL.space))
     _, progress = run(what, 50, 50, lambda agent: {})
-    full = Blocks(SMALL.size, SMALL.size, num_walls=SMALL.walls, replace=False)
-    levels = jax.jit(jax.vmap(lambda key: full.sample(key=key)))(jr.split(jr.key(108), LEVELS))
+    draw = jax.jit(jax.vmap(lambda key: SMALL.space.sample(key=key)))
+    levels = draw(jr.split(jr.key(108), LEVELS))
     best = jax.jit(jax.vmap(lambda level: optimum(level, SMALL.horizon)))(levels)
 
     @jax.jit

@@ -38,7 +38,9 @@ MAZES = Recipe(
     iterations=8,
     held_out=0.0,
     anew=True,
-    choosing=Choosing(buffer=Buffer(8), candidates=4, kept=4, edits=1, warm=0.5, teacher=TINY, students=3),
+    choosing=Choosing(
+        buffer=Buffer(8), candidates=4, kept=4, edits=1, warm=0.5, teacher=TINY, students=3
+    ),
 )
 WORLD = Recipe(
     environment=XLand("R1", 5, 5, max_steps=4),
