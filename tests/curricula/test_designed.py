@@ -72,12 +72,14 @@ def test_the_teacher_earns_the_clipped_regret_and_no_bootstrap(ticket, monkeypat
     np.testing.assert_allclose(advantages[-1], last, atol=1e-6, err_msg="nothing stands in after")
 
 
-def test_a_task_nobody_finished_is_worth_nothing(ticket):
+@pytest.mark.parametrize("worth", ["relative_regret", "neg_return"])
+def test_a_task_nobody_finished_is_worth_nothing(ticket, monkeypatch, worth):
     state, ticket = ticket
-    after = jax.jit(PAIRED.update)(state, ticket, Report.nothing(2, NUM))
-    assert after.worth == 0
-    finite = jax.tree.map(lambda x: bool(jnp.isfinite(x).all()), after.teacher)
-    assert all(jax.tree.leaves(finite))
+    seen = []
+    monkeypatch.setattr(PPO, "update", lambda self, s, lived, *, key: (s, seen.append(lived)))
+    nothing = Report.nothing(*((2, NUM) if worth == "relative_regret" else (NUM,)))
+    after = dataclasses.replace(PAIRED, worth=worth).update(state, ticket, nothing)
+    assert after.worth == 0 and (seen[0].next.reward == 0).all()
 
 
 def test_noise_makes_teachers_build_different_tasks(ticket):

@@ -8,20 +8,41 @@ import jax.random as jr
 import numpy as np
 import pytest
 
+from meadow.agents.random import Random
 from meadow.core.curriculum import AbstractExaminer, Due, Ticket
 from meadow.core.errors import SpecError
+from meadow.core.learner import AbstractLearner
 from meadow.core.report import Report
+from meadow.core.spec import Discrete
 from meadow.loops.compiled import Compiled
 from meadow.loops.iteration import spent
 from meadow.loops.sharded import Sharded
 from meadow.rollout.life import Trial
+from meadow.scores import report
 from meadow.testing.probes import Matching
 
 LOOKED = 4
 
 
+class Mean(AbstractLearner):
+    """Learns the mean reward of what it lived; its agent acts at random. Quick to compile."""
+
+    def init(self, timestep, action_spec, *, key):
+        return jr.uniform(key)
+
+    def update(self, state, trajectory, *, key):
+        return 0.5 * state + 0.5 * trajectory.next.reward.mean(), {"loss": state}
+
+    def agent(self, state):
+        return Random(Discrete(2))
+
+    def score(self, state, trajectory):
+        values = jnp.full_like(trajectory.next.reward, state)
+        return report(trajectory, values, trajectory.next.reward - values)
+
+
 class Alternating(AbstractExaminer):
-    """Looks in even iterations at task 0 and 1 in turn, practises in odd ones; it keeps reports."""
+    """Looks in even iterations at task 0 and 1 in turn, practises in odd ones; keeps reports."""
 
     def init(self, *, key):
         return Report.nothing(2, LOOKED), Report.nothing(8)
@@ -51,6 +72,7 @@ def examining(experiment):
         experiment,
         environment=Matching(2),
         curriculum=Alternating(),
+        learner=Mean(),
         trial=Trial(episodes=1),
         anew=True,
         look=3,

@@ -66,6 +66,7 @@ def test_runs_of_one_recipe_are_one_pool(paths):
     assert any(differ), "each run has an agent of its own"
 
 
+@pytest.mark.slow
 def test_a_pooled_report_is_over_runs(paths):
     runs = pool(paths)
     reports = [evaluate.evaluate(TINY, agent, num_tasks=16) for agent in runs.agents]
