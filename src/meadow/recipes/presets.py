@@ -174,7 +174,16 @@ MAZE_SMALL = dataclasses.replace(
     length=121,
     iterations=300,
     chunk=10,
-    choosing=Choosing(buffer=Buffer(512)),
+    choosing=Choosing(
+        buffer=Buffer(512),
+        teacher=PPO(
+            Plan(planes=0, features=64, aside=16, memory=64, heads=0, recalls=False),
+            gamma=0.995,
+            anneal=False,
+            epochs=4,
+            minibatches=1,
+        ),
+    ),
 )
 CARTPOLE = Recipe(
     environment=CartPole(max_steps=200),
