@@ -8,8 +8,9 @@ by 256 steps, five epochs of PPO and a full buffer of 4,000 levels; `ued_case.py
     env_fresh_levels  steps under random actions, a new random level after every episode, with 32
                       and with 1,024 environments; the lesser ratio counts
     buffer_4000       32 levels put in, duplicates found, and 32 drawn
-    metrics           walls, the way to the goal and whether there is one, of 32 levels: minimax
-                      counts cells, JaxUED steps with turns, we do both
+    metrics           walls, the way to the goal in cells and whether there is one, of 32 levels, as
+                      minimax logs them in every cycle; beside it `solver`: the same in steps with
+                      turns, which JaxUED has for tests
     cycle_dr          one cycle of uniform sampling: live, learn
     cycle_plr         half a cycle that looks at new levels, half a cycle that replays and learns
     cycle_accel       0.2 of the former, 0.8 of the latter with its mutants looked at besides
@@ -55,6 +56,7 @@ SUMS: dict[str, Shares] = {
     "env_fresh_levels_1024": {"env_1024": 1},
     "buffer_4000": {"buffer": 1},
     "metrics": {"metrics": 1},
+    "solver": {"solver": 1},
     "cycle_dr": {"dr": 1},
     "cycle_plr": {"new": 0.5, "replay": 0.5},
     "cycle_accel": {"new": 0.2, "replay": 0.8, "mutate": 0.8},
@@ -77,7 +79,9 @@ def pieces(side: str, rows: tuple[Row, ...]) -> dict[str, Side]:
     if "buffer_4000" in rows:
         made["buffer"] = module.buffer(case, BUFFER_TIMES)
     if "metrics" in rows:
-        made["metrics"] = module.metrics(case, METRICS_TIMES[side])
+        for name in ("metrics", "solver"):
+            if hasattr(module, name):
+                made[name] = getattr(module, name)(case, METRICS_TIMES[side])
     kinds = tuple(row.removeprefix("cycle_") for row in rows if row.startswith("cycle_"))
     return made | (module.cycles(case, kinds) if kinds else {})
 

@@ -359,7 +359,7 @@ def buffer(case: Case, times: int) -> Side:
     return ready(run, (jr.PRNGKey(6), state, levels, drawn), times)
 
 
-def metrics(case: Case, times: int) -> Side:
+def solver(case: Case, times: int) -> Side:
     """Walls, steps to the goal and whether there is a way, of `Case.lives` levels at a time."""
     maze = MazeSolved(max_height=SIZE, max_width=SIZE, agent_view_size=VIEW)
     generate = make_level_generator(SIZE, SIZE, case.walls)

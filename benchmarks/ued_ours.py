@@ -140,12 +140,16 @@ def buffer(case: Case, times: int) -> Side:
 
 
 def metrics(case: Case, times: int) -> Side:
-    """What either peer measures, of `Case.lives` levels at a time: walls, shortest path, whether
-    there is one, and fewest steps with turns."""
+    """Walls, shortest path and whether there is one, of `Case.lives` levels at a time."""
+    return measured(case, times, space(case).features)
 
-    def measure(level: Maze) -> dict[str, jax.Array]:
-        return space(case).features(level) | {"steps": steps(level)}
 
+def solver(case: Case, times: int) -> Side:
+    """The same with turns counted."""
+    return measured(case, times, lambda level: (level.walls.sum(), steps(level)))
+
+
+def measured(case: Case, times: int, measure: Callable[[Maze], Any]) -> Side:
     def run(carry: Any) -> Any:
         return carry[0], jax.lax.map(jax.vmap(measure), carry[0])
 
