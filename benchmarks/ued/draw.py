@@ -1,4 +1,4 @@
-"""Draw: a figure of curves with their intervals, and the file of numbers beside it."""
+"""Draw: a file of numbers, and a figure of its curves with their intervals."""
 
 import json
 import platform
@@ -17,6 +17,8 @@ COLOURS = ("#2a6f4e", "#c8553d", "#4a6fa5", "#b8902a", "#7b5ea7", "#6b6b6b")
 Runs = Mapping[str, Mapping[str, np.ndarray]]
 """Curves `[looks, seeds]` by method and name."""
 
+Panels = Mapping[str, Sequence[str]]
+
 
 def interval(values: Sequence[float] | np.ndarray) -> Estimate:
     """The mean over seeds, with a bootstrap interval of 95 %."""
@@ -32,12 +34,12 @@ def save(
     name: str,
     claim: str,
     runs: Runs,
-    shown: Mapping[str, Sequence[str]],
+    shown: Panels,
     verdict: Mapping[str, Any],
     *,
     along: str = "updates",
 ) -> None:
-    """Write `NAME.png` and `NAME.json`.
+    """Write `NAME.json`, draw `NAME.png` and say the verdict as a line of JSON.
 
     Args:
         claim: what the figure is about, a sentence.
@@ -45,75 +47,75 @@ def save(
         verdict: what was found, and whether it passes.
         along: the curve that is the horizontal axis.
     """
+    write(name, claim, runs, verdict, panels={t: list(n) for t, n in shown.items()}, along=along)
+    redraw(name)
+
+
+def write(name: str, claim: str, runs: Runs, verdict: Mapping[str, Any], **more: Any) -> None:
+    """Write `NAME.json`, one curve a line, and say the verdict as a line of JSON."""
     RESULTS.mkdir(parents=True, exist_ok=True)
-    _figure(RESULTS / f"{name}.png", claim, runs, shown, along)
-    write(name, claim, runs, verdict)
-
-
-def write(name: str, claim: str, runs: Runs, verdict: Mapping[str, Any]) -> None:
-    """Write `NAME.json`, and the verdict as a line on standard output."""
-    numbers = {
+    head = {
         "claim": claim,
         "command": f"make figures-ued ROWS={name}",
         "machine": _machine(),
         "verdict": _plain(verdict),
-        "curves": {
-            method: {key: np.round(curve, 4).tolist() for key, curve in curves.items()}
-            for method, curves in runs.items()
-        },
+        **more,
     }
-    # One curve a line.
-    text = json.dumps(numbers | {"curves": "CURVES"}, indent=1)
-    lines = (
+    methods = (
         f"  {json.dumps(method)}: {{\n"
-        + ",\n".join(f"   {json.dumps(key)}: {json.dumps(x)}" for key, x in told.items())
+        + ",\n".join(
+            f"   {json.dumps(key)}: {json.dumps(np.round(curve, 4).tolist())}"
+            for key, curve in curves.items()
+        )
         + "\n  }"
-        for method, told in numbers["curves"].items()
+        for method, curves in runs.items()
     )
-    text = text.replace('"CURVES"', "{\n" + ",\n".join(lines) + "\n }")
+    text = json.dumps(head | {"curves": "CURVES"}, indent=1)
+    text = text.replace('"CURVES"', "{\n" + ",\n".join(methods) + "\n }")
     for word in ("NaN", "-Infinity", "Infinity"):  # JSON has none of them
         text = text.replace(word, "null")
     (RESULTS / f"{name}.json").write_text(text + "\n")
-    print(json.dumps({"figure": name, **_plain(verdict)}), flush=True)
+    print(json.dumps({"figure": name, **head["verdict"]}), flush=True)
 
 
-def _figure(
-    path: Path, claim: str, runs: Runs, shown: Mapping[str, Sequence[str]], along: str
-) -> None:
+def redraw(name: str) -> None:
+    """Draw `NAME.png` from `NAME.json`."""
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
+    told = json.loads((RESULTS / f"{name}.json").read_text())
+    shown, along = told["panels"], told["along"]
     figure, panels = pyplot.subplots(
         1, len(shown), figsize=(3.6 * len(shown) + 0.4, 3.2), squeeze=False, layout="constrained"
     )
     for panel, (title, names) in zip(panels[0], shown.items(), strict=True):
-        colours = iter(COLOURS * 4)
-        for method, curves in runs.items():
-            for name in names:
-                if name in curves:
-                    label = method if len(names) == 1 else f"{method}: {name}"
-                    _curve(panel, curves[along], curves[name], label, next(colours))
+        pairs = [(method, name) for method in told["curves"] for name in names]
+        for colour, (method, curve) in zip(COLOURS, pairs, strict=False):
+            curves = told["curves"][method]
+            if curve in curves:
+                label = method if len(names) == 1 else f"{method}: {curve}"
+                x, y = (np.array(curves[which], float) for which in (along, curve))
+                _curve(panel, x, y, label, colour)
         panel.set_title(title, fontsize=10)
-        panel.set_xlabel(along, fontsize=9)
+        panel.set_xlabel("million steps" if along == "steps" else along, fontsize=9)
         panel.spines[["top", "right"]].set_visible(False)
         panel.grid(alpha=0.25, linewidth=0.5)
         panel.tick_params(labelsize=8)
     panels[0, 0].legend(fontsize=8, frameon=False)
-    figure.suptitle(claim, fontsize=11)
-    figure.savefig(path, dpi=140)
+    figure.suptitle(told["claim"], fontsize=11)
+    figure.savefig(RESULTS / f"{name}.png", dpi=110)
     pyplot.close(figure)
 
 
 def _curve(panel: Any, x: np.ndarray, y: np.ndarray, label: str, colour: str) -> None:
     known = np.isfinite(y).all(1)
     x, y = x[known].mean(1), y[known]
-    if not len(y):
-        return
-    ends = np.array([interval(row) for row in y])
-    panel.plot(x, ends[:, 0], color=colour, label=label, linewidth=1.6)
-    panel.fill_between(x, ends[:, 1], ends[:, 2], color=colour, alpha=0.18, linewidth=0)
+    if len(y):
+        ends = np.array([interval(row) for row in y])
+        panel.plot(x, ends[:, 0], color=colour, label=label, linewidth=1.6)
+        panel.fill_between(x, ends[:, 1], ends[:, 2], color=colour, alpha=0.18, linewidth=0)
 
 
 def _plain(value: Any) -> Any:

@@ -2,6 +2,7 @@
 
     python benchmarks/ued/figures.py paired adversary     # these rows
     python benchmarks/ued/figures.py --list
+    python benchmarks/ued/figures.py sfl --redraw         # from the numbers that are there
 
 A row takes up to half an hour on two cores. It writes benchmarks/results/ued/ROW.png and ROW.json
 (curves of every seed, what was found with intervals, and whether it passes) and prints its verdict
@@ -11,6 +12,8 @@ as a line of JSON.
 import argparse
 import importlib
 import sys
+
+from draw import redraw
 
 FILES = {
     "dr": "rows_mazes",
@@ -35,11 +38,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("rows", nargs="*", help="which; all when none is named")
     parser.add_argument("--list", action="store_true", help="say which there are")
+    parser.add_argument("--redraw", action="store_true", help="live nothing, draw again")
     given = parser.parse_args()
     unknown = [row for row in given.rows if row not in FILES]
     if unknown:
         parser.error(f"no such row: {', '.join(unknown)}; there are {', '.join(FILES)}")
     for row in given.rows or FILES:
+        if given.redraw:
+            redraw(row)
+            continue
         make = getattr(importlib.import_module(FILES[row]), row)
         if given.list:
             print(f"{row:14} {make.__doc__.splitlines()[0]}")
