@@ -31,8 +31,8 @@ def test_two_devices_learn_the_same(compiled, sharded):
     two, others = sharded.run(sharded.begin(key=jr.key(0)), 2)
     for x, y in zip(*map(jax.tree.leaves, (one.learner, two.learner)), strict=True):
         np.testing.assert_allclose(np.asarray(x), np.asarray(y), atol=1e-4, err_msg="parameters")
-    start = compiled.begin(key=jr.key(0)).learner.network.policy.weight
-    moved = np.asarray(one.learner.network.policy.weight) - np.asarray(start)
+    start = compiled.begin(key=jr.key(0)).learner.network.policy.last.weight
+    moved = np.asarray(one.learner.network.policy.last.weight) - np.asarray(start)
     assert np.abs(moved).max() > 1e-2, "and there was something to learn"
     for name, value in figures.items():
         np.testing.assert_allclose(value, others[name], atol=1e-4, err_msg=name)

@@ -15,6 +15,7 @@ from jaxtyping import Array, Key, PyTree
 
 from meadow.core.agent import AbstractAgent
 from meadow.core.environment import AbstractEnvironment
+from meadow.core.errors import SpecError
 from meadow.core.timestep import StepType
 from meadow.envs.xland.advance import State
 from meadow.envs.xland.film import film as write
@@ -87,9 +88,18 @@ def frames(
 
 
 def bare(environment: AbstractEnvironment) -> Any:
-    """The environment whose states are boards, without what shows them as pictures."""
+    """The environment whose states are boards, without what shows them as pictures.
+
+    Raises:
+        SpecError: it has no boards.
+    """
     while isinstance(environment, Pixels):
         environment = environment.environment
+    if not isinstance(environment, World | Mixed):
+        raise SpecError(
+            f"There is no film of {type(environment).__name__}: only grid worlds with objects are "
+            "filmed. What a curriculum chose is drawn in the run's folder, `plots/`."
+        )
     return environment
 
 

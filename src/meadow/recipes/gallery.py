@@ -13,7 +13,6 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Float, PyTree, UInt8
-from PIL import Image, ImageDraw, ImageFont
 
 from meadow.core.curriculum import Ticket
 from meadow.curricula.uniform import Uniform
@@ -54,6 +53,8 @@ class Gallery:
         ticket = self._sample(progress.curriculum)
         image = drawn(ticket.tasks, captions(ticket, progress.curriculum))
         if image is not None:
+            from PIL import Image
+
             data = io.BytesIO()
             Image.fromarray(image).save(data, format="PNG")
             atomic.write(self._folder / f"tasks-{iteration}.png", data.getvalue())
@@ -86,6 +87,8 @@ def _scores(state: Any) -> Float[Array, "capacity"] | None:
 
 def _cards(texts: Sequence[str], captions: Sequence[str]) -> UInt8[np.ndarray, "height width 3"]:
     """Texts side by side, four in a row, each under its caption."""
+    from PIL import Image, ImageDraw, ImageFont
+
     font, gap, line = ImageFont.load_default(11), 14, 15
     width = gap + max(int(font.getlength(row)) for text in texts for row in text.split("\n"))
     rows = [texts[i : i + _COLUMNS] for i in range(0, len(texts), _COLUMNS)]

@@ -1,16 +1,22 @@
 """Names a person types: recipes, published environments, published kinds of task."""
 
 from meadow.core.environment import AbstractEnvironment
-from meadow.core.errors import UnknownNameError
+from meadow.core.errors import SpecError, UnknownNameError
 from meadow.core.task import AbstractTaskSpace
 from meadow.envs.published import ids, make
 from meadow.envs.xland.browser.session import Menu
 from meadow.envs.xland.pixels import Pixels
+from meadow.envs.xland.world import World
 from meadow.recipes.presets import PRESETS
 from meadow.tasks.grid import GridTask
 from meadow.tasks.only import Numbered
 from meadow.tasks.published import CONFIGS
 from meadow.tasks.trees import Trees
+
+PLAYED = tuple(
+    name for name, (_, recipe) in PRESETS.items() if isinstance(recipe.environment, World | Pixels)
+)
+"""The recipes whose world a person can play."""
 
 
 def playground(
@@ -24,8 +30,9 @@ def playground(
 
     Raises:
         UnknownNameError: no such recipe, environment or kind.
+        SpecError: a recipe whose world nobody can play.
     """
-    if world in PRESETS:
+    if world in PLAYED:
         recipe = PRESETS[world][1]
         environment = recipe.environment
         if isinstance(environment, Pixels):  # people are shown pictures anyway
@@ -35,12 +42,17 @@ def playground(
         # XLand's own are the trivial ones, which have no rules to be found out.
         own = "small" if world.startswith("XLand-") else None
         return make(world, kind or own)
-    raise UnknownNameError("recipe or environment", world, [*PRESETS, *ids()])
+    if world in PRESETS:
+        raise SpecError(
+            f"The recipe {world!r} is not of a grid world with objects, and only these can be "
+            f"played: {', '.join(PLAYED)}, or a published id."
+        )
+    raise UnknownNameError("recipe or environment", world, [*PLAYED, *ids()])
 
 
 def menu() -> Menu:
     """All that `playground` opens."""
-    return Menu((*PRESETS, *ids()), tuple(CONFIGS), playground)
+    return Menu((*PLAYED, *ids()), tuple(CONFIGS), playground)
 
 
 def space(name: str) -> AbstractTaskSpace[GridTask]:

@@ -35,7 +35,7 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
-from jaxtyping import Array, Bool, Int, Key, UInt8, UInt16
+from jaxtyping import Array, Bool, Int, Integer, Key, UInt8, UInt16
 
 from meadow.core.errors import TaskError
 from meadow.core.task import AbstractTaskSpace
@@ -192,7 +192,7 @@ def until_same(step: Callable[[Carry], Carry], start: Carry) -> Carry:
     return jax.lax.while_loop(changed, lambda carry: (carry[1], step(carry[1])), carry)[1]
 
 
-def _in(table: np.ndarray, tiles: UInt8[Array, "*slots"]) -> Bool[Array, "*slots"]:
+def _in(table: np.ndarray, tiles: Integer[Array, "*slots"]) -> Bool[Array, "*slots"]:
     return jnp.asarray(table)[tiles]
 
 
@@ -206,7 +206,7 @@ class _Where(NamedTuple):
     held: Bool[Array, "slots"]
 
 
-def _during(here: _Where, tiles: UInt8[Array, "slots"]) -> UInt16[Array, "slots"]:
+def _during(here: _Where, tiles: Int[Array, "slots"]) -> UInt16[Array, "slots"]:
     """Where each tile may be after the action and before the rules."""
     held = here.held | (here.lying & _in(PICKABLE, tiles))
     put = here.held & (tiles >= NUM_COLOURS)
@@ -216,7 +216,7 @@ def _during(here: _Where, tiles: UInt8[Array, "slots"]) -> UInt16[Array, "slots"
 
 def _rules(
     task: GridTask,
-    tiles: UInt8[Array, "slots"],
+    tiles: Int[Array, "slots"],
     start: UInt16[Array, "slots"],
     pair: Bool[Array, "num_rules"],
 ) -> tuple[UInt16[Array, "slots"], Bool[Array, "num_rules"]]:
