@@ -66,7 +66,8 @@ class Shelf(AbstractEnvironment[GridTask, Int[Array, ""]]):
         return {"view": jnp.zeros((1, 1), jnp.uint8), "goal": task.goal, "rules": task.rules}
 
 
-@pytest.mark.parametrize("precision", [pytest.param("float32", marks=pytest.mark.slow), "bfloat16"])
+@pytest.mark.slow
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_goal_and_rules_say_which_tile_to_take(precision):
     environment, space = Shelf(), Orders()
     learner = PPO(

@@ -115,7 +115,7 @@ def test_steps_are_counted_whoever_learns_from_them(examining):
     assert spent(plain, 2) == 3 * (practice + look)
 
 
-@pytest.mark.parametrize("at_once", [True, False])
+@pytest.mark.parametrize("at_once", [pytest.param(True, marks=pytest.mark.slow), False])
 def test_seeds_share_the_schedule(examining, placement, at_once):
     seeds = Compiled(examining, seeds=2, at_once=at_once)
     progress, metrics = seeds.run(seeds.begin(key=jr.key(0)), 2)
@@ -135,6 +135,7 @@ def test_two_devices_hear_the_same(examining, placement, same_bits):
         np.testing.assert_allclose(x, y, atol=1e-5, err_msg="the reports of two devices")
 
 
+@pytest.mark.slow
 def test_students_live_the_same_tickets_with_their_own_luck(examining):
     class Heard(Alternating):
         def init(self, *, key):

@@ -99,6 +99,7 @@ def test_runs_that_are_not_one_are_refused(paths, tmp_path):
         pool([*paths, tmp_path / "nothing"])
 
 
+@pytest.mark.slow
 def test_maze_runs_are_judged_by_the_command(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(cli, "_cache_compiled_programs", lambda: None)
     spaces = {name: Perfect(3, 3, "search") for name in maze_exam.PERFECT}
