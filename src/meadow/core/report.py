@@ -4,6 +4,8 @@ It holds sums over the episodes that were finished, so reports on the same tasks
 that was not finished says nothing: it would make long tasks look hard.
 """
 
+import dataclasses
+
 import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -37,8 +39,8 @@ class Report(eqx.Module):
     @classmethod
     def nothing(cls, *shape: int) -> "Report":
         """Of tasks of which no episode was finished."""
-        zeros = jnp.zeros(shape)
-        return cls(*[zeros] * 4, jnp.full(shape, -jnp.inf), *[zeros] * 5)
+        sums = {field.name: jnp.zeros(shape) for field in dataclasses.fields(cls)}
+        return cls(**sums | {"best": jnp.full(shape, -jnp.inf)})
 
     def __add__(self, other: "Report") -> "Report":
         """Both reports in one."""
