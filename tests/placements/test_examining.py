@@ -18,6 +18,7 @@ from meadow.loops.compiled import Compiled
 from meadow.loops.iteration import spent
 from meadow.loops.sharded import Sharded
 from meadow.rollout.life import Trial
+from meadow.runs.folder import Run
 from meadow.scores import report
 from meadow.testing.probes import Matching
 
@@ -125,6 +126,18 @@ def test_seeds_share_the_schedule(examining, placement, at_once):
         for x, y in zip(jax.tree.leaves(alone.learner), jax.tree.leaves(progress.learner),
                         strict=True):  # fmt: skip
             np.testing.assert_allclose(x, y[seed], atol=1e-5, err_msg="seed by seed")
+
+
+def test_minimax_4_a_resumed_run_has_its_curriculum_and_luck(placement, same_bits, tmp_path):
+    whole, _ = placement.run(placement.begin(key=jr.key(0)), 4)
+    half, _ = placement.run(placement.begin(key=jr.key(0)), 2)
+    run = Run.create(tmp_path / "run", {})
+    run.checkpoint(2, half)
+    _, restored = Run.open(tmp_path / "run").restore(jax.eval_shape(lambda x: x, half))
+    again, _ = placement.run(restored, 2)
+    for part in ("learner", "curriculum", "iteration"):
+        same_bits(getattr(again, part), getattr(whole, part), "two and two are four")
+    assert (jr.key_data(again.key) == jr.key_data(whole.key)).all()
 
 
 def test_two_devices_hear_the_same(examining, placement, same_bits):

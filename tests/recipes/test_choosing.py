@@ -94,7 +94,7 @@ def test_what_does_not_fit_is_said(changes, error, said):
         dataclasses.replace(WORLD, **changes).experiment()
 
 
-def test_a_learning_rate_falls_over_the_updates_that_are_done():
+def test_minimax_3_jaxued_6_a_learning_rate_falls_over_the_updates_that_are_done():
     learner = dataclasses.replace(MAZES, curriculum="robust-plr").experiment().learner
     assert 0 < learner.updates < MAZES.iterations, "iterations that only examine are no updates"
 
