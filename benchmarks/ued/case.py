@@ -14,7 +14,6 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 
-from meadow.agents.ppo import PPO
 from meadow.core.agent import AbstractAgent
 from meadow.core.curriculum import AbstractCurriculum, AbstractExaminer
 from meadow.envs.maze.environment import MazeWorld
@@ -22,15 +21,15 @@ from meadow.evaluation.exam import Exam, judge
 from meadow.evaluation.tail import conditional
 from meadow.loops.compiled import Compiled
 from meadow.loops.iteration import Experiment, Progress, spent
-from meadow.nn.actor_critic import Plan
+from meadow.recipes.presets import MAZE_SMALL
 from meadow.rollout.life import Trial
 from meadow.tasks.maze.blocks import Blocks
 from meadow.tasks.maze.perfect import Perfect
 from meadow.tasks.maze.solve import path
 
 SEEDS = 5
-PLAN = Plan(planes=0, features=64, aside=4, memory=64, heads=0, recalls=False)
-STUDENT = PPO(PLAN, learning_rate=1e-3, epochs=4, minibatches=1)
+STUDENT = MAZE_SMALL.learner  # of the preset `maze-small`
+PLAN = STUDENT.plan
 
 Curves = dict[str, np.ndarray]
 """By name, `[looks, seeds]`."""

@@ -250,14 +250,14 @@ def updated(experiment: Experiment, iterations: int) -> int:
 
 def spent(experiment: Experiment, iterations: int) -> int:
     """Environment steps of a run's first iterations, those of examined tasks included."""
-    practised = updated(experiment, iterations) * experiment.steps
     curriculum, due = experiment.curriculum, _due(experiment, iterations)
     if due is None or not isinstance(curriculum, AbstractExaminer):
-        return practised
+        return iterations * experiment.steps
     state = jax.eval_shape(lambda: curriculum.init(key=jr.key(0)))
     ticket = jax.eval_shape(lambda state: curriculum.examine(state, key=jr.key(0)), state)
     look = (experiment.look or experiment.length) * (experiment.students or 1)
-    return practised + int(due.examine.sum()) * ticket.slots.size * look
+    practised, examined = int(due.practise.sum()), int(due.examine.sum())
+    return practised * experiment.steps + examined * ticket.slots.size * look
 
 
 def _due(experiment: Experiment, iterations: int) -> Due | None:
