@@ -26,7 +26,7 @@ from meadow.core.errors import SpecError, UnknownNameError
 from meadow.core.report import Report
 from meadow.core.task import AbstractDesignSpace, AbstractTaskSpace
 from meadow.curricula import buffer
-from meadow.curricula.keep import Origin, chosen, fresh
+from meadow.curricula.keep import Origin, fresh
 from meadow.curricula.plr import PLR
 
 PARENTS = ("batch", "easy", "hard")
@@ -105,7 +105,8 @@ class ACCEL(AbstractExaminer[State]):
         """Children of what was just practised, or new tasks; in parallel, both."""
         key_edit, key_new, key_more = jr.split(key, 3)
         new = self._replay.examine(state.kept, key=key_new)
-        ticket = chosen(state.due, self._children(state.parents, key=key_edit), new)
+        children = self._children(state.parents, key=key_edit)
+        ticket = jax.tree.map(lambda old, x: jnp.where(state.due, old, x), children, new)
         if not self.plr.parallel:
             return ticket
         more = self._replay.examine(state.kept, key=key_more)

@@ -15,6 +15,7 @@ from meadow.core.report import Report
 from meadow.core.task import AbstractDesignSpace, AbstractTaskSpace
 from meadow.curricula.buffer import Buffer, State
 from meadow.curricula.entries import Entries
+from meadow.rollout.life import where
 from meadow.scores import scored
 from meadow.tasks.hashed import hashed
 
@@ -54,7 +55,7 @@ def recalled(
 ) -> Ticket:
     """A ticket of the tasks kept in these slots; in place of a slot of -1 a new task."""
     kept, there = state.entries, slots >= 0
-    tasks = chosen(
+    tasks = where(
         there,
         jax.tree.map(lambda leaf: leaf[slots], kept.tasks),
         drawn(space, len(slots), key=key),
@@ -65,15 +66,6 @@ def recalled(
         examined=False,
     )
     return Ticket(tasks, slots, origin)
-
-
-def chosen(which: Array, first: PyTree, second: PyTree) -> PyTree:
-    """Rows of `first` where `which`, of `second` elsewhere; `which` may also be one for all."""
-
-    def choose(a: Array, b: Array) -> Array:
-        return jnp.where(jnp.reshape(which, which.shape + (1,) * (a.ndim - which.ndim)), a, b)
-
-    return jax.tree.map(choose, first, second)
 
 
 def fingerprints(space: AbstractTaskSpace, tasks: PyTree) -> UInt32[Array, "num 2"]:
