@@ -8,6 +8,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
+from meadow.nn.product import product
+
 
 class Dense(eqx.Module):
     """`x @ weight + bias`, for any leading axes.
@@ -26,4 +28,4 @@ class Dense(eqx.Module):
 
     def __call__(self, x: Float[Array, "*batch num_in"]) -> Float[Array, "*batch num_out"]:
         """The map."""
-        return x @ self.weight.astype(x.dtype) + self.bias.astype(x.dtype)
+        return product(x, self.weight.astype(x.dtype), x.dtype) + self.bias.astype(x.dtype)

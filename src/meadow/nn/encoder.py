@@ -14,6 +14,7 @@ import jax.random as jr
 from jaxtyping import Array, DTypeLike, Float, Key, PyTree, Shaped, UInt8
 
 from meadow.nn.dense import Dense
+from meadow.nn.product import product
 
 TILES = 16  # of all grid worlds: XLand's 13, lava and boxes
 _COLOURS = 12  # a byte is tile * 12 + colour
@@ -96,8 +97,8 @@ class Convolutional(AbstractEncoder):
         # Places lead and the batch follows, so that a shifted copy is made of long runs.
         x = _codes(jnp.moveaxis(observation, (-2, -1), (0, 1)), len(self.cells.tiles), dtype)
         first, *later = self.layers
-        x = _patches(x) @ self._weight_of_codes().astype(dtype) + first.bias.astype(dtype)
-        x = jax.nn.relu(x)
+        weight = self._weight_of_codes().astype(dtype)
+        x = jax.nn.relu(product(_patches(x), weight, dtype) + first.bias.astype(dtype))
         for layer in later:
             x = jax.nn.relu(layer(_patches(x)))
         x = jnp.moveaxis(x, (0, 1), (-3, -2))

@@ -22,6 +22,7 @@ import jax.random as jr
 from jaxtyping import Array, Bool, Float, Key
 
 from meadow.nn.memory import AbstractMemory
+from meadow.nn.product import product
 
 _orthogonal, _glorot = jax.nn.initializers.orthogonal(), jax.nn.initializers.glorot_uniform()
 
@@ -65,7 +66,7 @@ class GRU(AbstractMemory):
     ) -> tuple[Float[Array, "time *batch width"], Float[Array, "time *batch width"]]:
         """The memory after each step, twice; `forget` clears it before a step."""
         dtype = inputs.dtype
-        projected = inputs @ self.inward.astype(dtype) + self.bias.astype(dtype)
+        projected = product(inputs, self.inward.astype(dtype), dtype) + self.bias.astype(dtype)
         memories = _recur(self.recurrent, self.candidate_bias, memory, projected, forget)
         return memories, memories
 
@@ -94,7 +95,7 @@ def _forward(
         projected, forget = row
         memory = jnp.where(forget[..., None], 0.0, memory)
         x_reset, x_update, x_new = jnp.split(projected, 3, axis=-1)
-        h_reset, h_update, h_new = jnp.split(_product(memory, weight), 3, axis=-1)
+        h_reset, h_update, h_new = jnp.split(product(memory, weight), 3, axis=-1)
         reset, update = jax.nn.sigmoid(x_reset + h_reset), jax.nn.sigmoid(x_update + h_update)
         recalled = h_new + bias
         candidate = jnp.tanh(x_new + reset * recalled)
@@ -121,7 +122,7 @@ def _backward(saved: tuple, d_memories: Array) -> tuple[Array, Array, Array, Arr
         d_update = d_memory * (before - candidate) * update * (1.0 - update)
         d_reset = d_new * recalled * reset * (1.0 - reset)
         d_recalled = jnp.concatenate([d_reset, d_update, d_new * reset], axis=-1)
-        d_before = d_memory * update + _product(d_recalled, turned)
+        d_before = d_memory * update + product(d_recalled, turned)
         d_gates = (d_recalled.astype(dtype), d_new.astype(dtype))
         return jnp.where(forget[..., None], 0.0, d_before), d_gates
 
@@ -131,14 +132,9 @@ def _backward(saved: tuple, d_memories: Array) -> tuple[Array, Array, Array, Arr
     width = memory.shape[-1]
     d_projected = jnp.concatenate([d_recalled[..., : 2 * width], d_new], axis=-1)
     d_recalled = d_recalled.reshape(-1, 3 * width)
-    d_recurrent = _product(before.reshape(-1, width).T, d_recalled)
+    d_recurrent = product(before.reshape(-1, width).T, d_recalled)
     d_bias = d_recalled[:, 2 * width :].astype(jnp.float32).sum(axis=0)
     return d_recurrent, d_bias, d_memory, d_projected, None
-
-
-def _product(x: Array, weight: Array) -> Float[Array, "..."]:
-    """`x @ weight` in the precision of `weight`, summed in float32."""
-    return jnp.matmul(x.astype(weight.dtype), weight, preferred_element_type=jnp.float32)
 
 
 _recur.defvjp(_forward, _backward)

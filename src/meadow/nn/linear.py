@@ -24,6 +24,7 @@ from jaxtyping import Array, Bool, Complex, Float, Key
 
 from meadow.nn.dense import Dense
 from meadow.nn.memory import AbstractMemory
+from meadow.nn.product import product
 
 _STEPS = (1e-3, 1e-1)  # the range that a layer's steps are drawn from at first
 _BLOCKS = 2  # the state begins as so many copies of one spectrum
@@ -114,10 +115,10 @@ class Layer(eqx.Module):
         """The output and the state after each step."""
         rates = jax.lax.complex(-jnp.exp(self.log_decay), self.frequency)
         decay = jnp.exp(rates * jnp.exp(self.log_step))
-        driven = (decay - 1.0) / rates * _complex(_product(x, self.inward.astype(dtype)))
+        driven = (decay - 1.0) / rates * _complex(product(x, self.inward.astype(dtype)))
         states = _recur(decay, _complex(memory), driven, ~forget)
         states = jnp.concatenate([states.real, states.imag], axis=-1)
-        y = jax.nn.gelu(_product(states, self.outward.astype(dtype)) + self.skip * x)
+        y = jax.nn.gelu(product(states, self.outward.astype(dtype)) + self.skip * x)
         y = y * jax.nn.sigmoid(self.gate(y.astype(dtype)).astype(jnp.float32))
         return self._norm(x + y), states
 
@@ -185,8 +186,3 @@ def _scan(factors: Array, terms: Array, reverse: bool = False) -> Array:
 def _complex(x: Array) -> Array:
     """Real beside imaginary as one."""
     return jax.lax.complex(*jnp.split(x, 2, axis=-1))
-
-
-def _product(x: Array, weight: Array) -> Float[Array, "..."]:
-    """`x @ weight` in the precision of `weight`, summed in float32."""
-    return jnp.matmul(x.astype(weight.dtype), weight, preferred_element_type=jnp.float32)

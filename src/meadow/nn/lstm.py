@@ -17,6 +17,7 @@ import jax.random as jr
 from jaxtyping import Array, Bool, Float, Key
 
 from meadow.nn.memory import AbstractMemory
+from meadow.nn.product import product
 
 _orthogonal, _glorot = jax.nn.initializers.orthogonal(), jax.nn.initializers.glorot_uniform()
 
@@ -65,7 +66,7 @@ class LSTM(AbstractMemory):
     ) -> tuple[Float[Array, "time *batch width"], Kept]:
         """What is shown, and all that is kept, after each step."""
         dtype = inputs.dtype
-        projected = inputs @ self.inward.astype(dtype) + self.bias.astype(dtype)
+        projected = product(inputs, self.inward.astype(dtype), dtype) + self.bias.astype(dtype)
         memories = _recur(self.recurrent, memory, projected, forget)
         return memories.shown, memories
 
@@ -91,7 +92,7 @@ def _forward(recurrent: Array, memory: Kept, projected: Array, forget: Array) ->
     def step(memory: Kept, row: tuple[Array, Array]) -> tuple[Kept, tuple[Kept, _Gates]]:
         projected, forget = row
         shown, cell = _cleared(memory, forget)
-        opened, new = jnp.split(projected + _product(shown, weight), [3 * shown.shape[-1]], axis=-1)
+        opened, new = jnp.split(projected + product(shown, weight), [3 * shown.shape[-1]], axis=-1)
         add, keep, show = jnp.split(jax.nn.sigmoid(opened), 3, axis=-1)
         gates = _Gates(add, keep, show, jnp.tanh(new))
         cell = keep * cell + add * gates.candidate
@@ -122,25 +123,20 @@ def _backward(saved: tuple, d_memories: Kept) -> tuple[Array, Kept, Array, None]
             d_cell * add * (1.0 - candidate**2),
         ]
         d_projected = jnp.concatenate(d_gates, axis=-1).astype(dtype)
-        d_before = Kept(_product(d_projected, turned), d_cell * keep)
+        d_before = Kept(product(d_projected, turned), d_cell * keep)
         return _cleared(d_before, forget), d_projected
 
     rows = (d_memories, gates, before.cell, memories.cell, forget)
     start = jax.tree.map(jnp.zeros_like, memory)
     d_memory, d_projected = jax.lax.scan(step, start, rows, reverse=True)
     width = memory.cell.shape[-1]
-    d_recurrent = _product(before.shown.reshape(-1, width).T, d_projected.reshape(-1, 4 * width))
+    d_recurrent = product(before.shown.reshape(-1, width).T, d_projected.reshape(-1, 4 * width))
     return d_recurrent, d_memory, d_projected, None
 
 
 def _cleared(memory: Kept, forget: Array) -> Kept:
     """Nothing where it is forgotten."""
     return jax.tree.map(lambda x: jnp.where(forget[..., None], 0.0, x), memory)
-
-
-def _product(x: Array, weight: Array) -> Float[Array, "..."]:
-    """`x @ weight` in the precision of `weight`, summed in float32."""
-    return jnp.matmul(x.astype(weight.dtype), weight, preferred_element_type=jnp.float32)
 
 
 _recur.defvjp(_forward, _backward)

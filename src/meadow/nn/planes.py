@@ -15,6 +15,7 @@ from jaxtyping import Array, Bool, DTypeLike, Float, Key
 from meadow.core.errors import SpecError
 from meadow.nn.dense import Dense
 from meadow.nn.encoder import AbstractEncoder
+from meadow.nn.product import product
 
 
 class Planes(AbstractEncoder):
@@ -86,7 +87,7 @@ class Planes(AbstractEncoder):
         weight = self.layer.weight.reshape(self.kernel**2, self.shape[2], -1)
         matrix = jnp.einsum("spk,kcf->scpf", _meeting(self.shape, self.kernel), weight)
         matrix = matrix.reshape(math.prod(self.shape), -1).astype(x.dtype)
-        return x.reshape(*x.shape[:-3], -1) @ matrix
+        return product(x.reshape(*x.shape[:-3], -1), matrix, x.dtype)
 
     def _convolved(self, x: Array) -> Array:
         """The convolution as such: `[examples, h, w, filters]`."""
