@@ -233,13 +233,15 @@ def test_evaluating_ends_with_one_line_of_json(capsys, run):
     assert (run.plots / "adaptation.png").is_file() and figures["plot"].endswith("adaptation.png")
 
 
-def test_evaluating_as_the_peer_does(capsys, run):
+def test_minimax_9_evaluating_as_the_peer_does_from_a_relative_path(capsys, run, monkeypatch):
+    monkeypatch.chdir(run.path.parent)
     options = ["--tasks", str(NUM_TASKS), "--episodes", "12", "--tasks-from", "training"]
-    cli.main(["eval", str(run.path), *options])
+    cli.main(["eval", run.path.name, *options])
     said = capsys.readouterr()
     assert f"{NUM_TASKS} tasks drawn as in training, 12 episodes in all" in said.err
     figures = json.loads(said.out)
     assert figures["training_tasks"] == NUM_TASKS and figures["episodes"] == 12
+    assert Path(figures["plot"]).resolve().parent == run.plots.resolve(), "in the run's own folder"
     for name in ("sum_mean", "sum_median", "sum_20th_percentile"):
         low, high = figures[f"{name}_ci"]
         assert 0 <= low <= figures[name] <= high <= 12, f"{name} is of a sum of twelve returns"

@@ -179,7 +179,7 @@ def test_folding_adds_up():
     assert folded.best[:2].tolist() == [7, 1] and folded.visits[:2].tolist() == [3, 1]
 
 
-def test_prioritisations():
+def test_sfl_prioritisations_and_a_top_of_more_than_one():
     scores, soft = jnp.array([3.0, 1.0, -1.0, -jnp.inf]), np.exp([0.0, -4.0, -8.0])
     for name, wanted in {
         "proportional": [1, 1 / 9, 0, 0],

@@ -54,7 +54,7 @@ def test_the_level_decoded_is_the_level_played(ticket):
     assert jax.vmap(fewest_steps)(maze).shape == (NUM,)
 
 
-def test_the_teacher_earns_the_clipped_regret_and_no_bootstrap(ticket, monkeypatch):
+def test_jaxued_2_the_teacher_earns_the_clipped_regret_and_no_bootstrap(ticket, monkeypatch):
     state, ticket = ticket
     seen = []
 

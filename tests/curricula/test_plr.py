@@ -151,7 +151,7 @@ def test_metrics_tell_what_is_kept(empty, full):
     assert none["fill"] == 0 and none["effective"] == 0
 
 
-def test_several_students_count_as_one(empty, tickets):
+def test_minimax_5_several_students_count_as_one(empty, tickets):
     curriculum = dataclasses.replace(SMALL, score="population_regret")
     two = jax.tree.map(lambda *x: jnp.stack(x), reported([1.0] * 4), reported([3.0] * 4))
     kept = update(curriculum, empty, tickets[0], two).entries

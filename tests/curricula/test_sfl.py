@@ -77,7 +77,7 @@ def test_practice_changes_nothing(examined, key):
     assert eqx.tree_equal(after, state)
 
 
-def test_it_examines_once_a_period():
+def test_kinetix_it_examines_once_a_period_and_uses_what_it_found():
     practise, look = jax.vmap(SMALL.due)(jnp.arange(11))
     assert practise.all() and jnp.flatnonzero(look).tolist() == [0, 5, 10]
 

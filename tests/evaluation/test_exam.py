@@ -14,7 +14,9 @@ from meadow.core.environment import AbstractEnvironment
 from meadow.core.errors import SpecError
 from meadow.core.spec import Discrete
 from meadow.core.timestep import TimeStep, restart, transition
-from meadow.evaluation.exam import Exam, judge
+from meadow.evaluation.exam import Exam, _lived, _Queue, judge
+from meadow.rollout.life import Trial
+from meadow.rollout.live import Living
 
 TASKS, ATTEMPTS = 7, 3
 
@@ -143,6 +145,17 @@ def test_a_limit_cuts_what_does_not_end():
     outcome = judge(Always(), [exam], key=jr.key(0))["endless"]
     np.testing.assert_array_equal(outcome.lengths[:, 0], [5, 2], "cut at the limit")
     np.testing.assert_array_equal(outcome.success[:, 0], [False, True], "and that is no success")
+
+
+def test_jaxued_7_what_an_exam_holds_does_not_grow_with_its_time():
+    def held(limit):
+        living = Living(Stage(1.0), Trial(episodes=1, steps=limit))
+        queue = _Queue(scripts(TASKS), jnp.arange(TASKS), jnp.arange(TASKS))
+        lowered = _lived.lower(living, Always(), queue, 4, key=jr.key(0))
+        return lowered.compile().compiled.memory_analysis().temp_size_in_bytes
+
+    assert held(8) == held(4096), "states are not kept"
+
 
 
 def test_what_is_no_exam_is_refused():

@@ -1,5 +1,6 @@
 """A run cut anywhere and resumed is the same run, bit for bit; so are runs laid side by side."""
 
+import equinox as eqx
 import jax
 import jax.random as jr
 import numpy as np
@@ -37,6 +38,35 @@ def test_saving_and_loading_changes_nothing(compiled, experiment, whole, same_bi
     progress, _ = Compiled(experiment).run(restored, HALF)
     same_bits(jax.tree.map(unkeyed, progress), whole[0], "2N iterations are N, a stop, and N more")
     assert int(progress.iteration) == 2 * HALF
+
+
+def test_minimax_2_a_new_task_finds_no_memory(compiled, same_bits):
+    """Whoever is not born yet may remember anything: nothing of it is left in the first chunk."""
+    start = jax.tree.map(jax.numpy.copy, compiled.begin(key=jr.key(0)))
+    life = start.life
+    remembered = jax.tree.map(lambda x: jax.numpy.full_like(x, np.nan), life.memory.hidden)
+    poisoned = start._replace(
+        life=eqx.tree_at(lambda life: life.memory.hidden, life, remembered)
+    )
+    expected, _ = compiled.run(compiled.begin(key=jr.key(0)), 1)
+    got, _ = compiled.run(poisoned, 1)
+    same_bits(got, expected, "a life begins with no memory, whatever stood there")
+
+
+def test_minimax_7_who_watches_is_told_what_is_done(compiled):
+    """Numbers, not promises: a clock read by a watcher has waited for the chunk."""
+    told = []
+    start = compiled.begin(key=jr.key(0))
+    drive(compiled, start, 1, 1, lambda i, metrics, _: bool(told.append(metrics)))
+    assert all(type(x) in (np.ndarray, np.float32) for x in told[0].values()), told
+
+
+def test_minimax_10_gradient_steps_are_counted_by_who_takes_them(compiled, experiment, whole):
+    learner = experiment.learner
+    steps = 2 * HALF * learner.epochs * learner.minibatches
+    counts = [x for x in jax.tree.leaves(whole[0].learner.optimiser) if x.dtype == np.int32]
+    assert counts and all(count == steps for count in counts), f"{counts}, expected {steps}"
+
 
 
 def test_the_size_of_chunks_changes_nothing(compiled, whole, same_bits):

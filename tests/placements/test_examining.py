@@ -168,6 +168,12 @@ def test_students_live_the_same_tickets_with_their_own_luck(examining):
     assert metrics["return"].shape == (), "metrics are means over students"
 
 
+def test_minimax_2_nobody_carries_anything_into_new_lives(placement):
+    start = placement.begin(key=jr.key(0))
+    assert start.life is None and placement.run(start, 2)[0].life is None
+
+
+
 def test_who_ranks_tasks_needs_lives_that_begin_anew(examining):
     with pytest.raises(SpecError, match="anew=True"):
         dataclasses.replace(examining, anew=False)

@@ -125,7 +125,7 @@ def small(monkeypatch):
     monkeypatch.setattr(maze_exam, "NUM_PERFECT", 2)
 
 
-def test_the_exam_is_in_the_agents_own_world_at_both_time_limits(small):
+def test_minimax_12_the_exam_is_in_the_agents_own_world_at_both_time_limits(small):
     exams = {exam.name: exam for exam in maze_exam.exams(WORLD, mazes=30, attempts=2)}
     assert all(exam.environment.view_size == 3 for exam in exams.values()), "as the agent sees"
     limits = [exam.environment.max_steps for exam in exams.values()]

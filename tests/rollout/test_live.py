@@ -185,6 +185,15 @@ def column(chunk: Trajectory, place: int) -> list:
     return [jax.tree.map(lambda x: x[:, place], body), jax.tree.map(lambda x: x[place], ends)]
 
 
+def test_jaxued_4_no_luck_is_used_twice(lived):
+    """Resets draw other luck than steps, and no life that of another."""
+    _, chunk, _, _ = lived
+    begun, stepped = chunk.timestep.observation["luck"], chunk.next.observation["luck"] % 1.0
+    drawn = np.sort(np.concatenate([begun[first(chunk.timestep)], stepped.ravel()]))
+    assert np.diff(drawn).min() > 2e-7, "two draws with one key"
+
+
+
 def test_without_tasks_a_life_stops_where_its_trial_ends(clock, diary):
     living, tasks = Living(clock, Trial(episodes=2)), FIRST_TASKS
 

@@ -75,7 +75,7 @@ def test_it_is_strict_json_and_says_what_ran(made):
     assert made["git"] is None or len(made["git"]["commit"]) == 40
 
 
-def test_it_holds_no_environment_variable_host_or_user(monkeypatch):
+def test_minimax_8_it_holds_no_environment_variable_host_or_user(monkeypatch):
     home = "/home/somebody-private"
     monkeypatch.setenv("HOME", home)
     monkeypatch.setenv("API_TOKEN", "token-5e1f0c")

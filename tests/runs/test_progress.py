@@ -36,7 +36,7 @@ def chunk(progress, clock, iteration, seconds=1.0, **metrics):
     progress.show(iteration, {"steps": iteration * 1000, "return": 0.5, **metrics})
 
 
-def test_speed_and_time_left_leave_out_compilation(clock):
+def test_minimax_7_jaxued_5_speed_and_time_left_leave_out_compilation(clock):
     with Progress(100, console=plain(), clock=clock) as progress:
         chunk(progress, clock, 10, seconds=60.0)
         assert np.isnan(progress.moment().rate), "one chunk says nothing about speed"

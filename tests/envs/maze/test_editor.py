@@ -57,7 +57,7 @@ def test_an_agent_on_the_goal_stands_on_a_free_cell_instead(edit):
     assert (abs(where[3:] - 256 / 9) < 20).all(), f"the others are as likely: {where}"
 
 
-def test_an_occupied_cell_is_not_taken_twice(edit):
+def test_jaxued_8_an_occupied_cell_is_not_taken_twice(edit):
     _, (mazes, _) = edit(FREE, [5] * 6)
     assert (mazes.walls[-1].sum((1, 2)) == 4).all() and mazes.walls[-1][:, 1, 1].all()
     assert (mazes.walls[-1].mean(0) > 0.15).all(), "the other walls are anywhere"

@@ -9,7 +9,7 @@ from meadow.tasks.maze.crossing import SimpleCrossing
 NUM = 1024
 
 
-def test_walls_openings_and_a_way(drawn, distances):
+def test_minimax_11_crossings_have_walls_openings_and_a_way(drawn, distances):
     mazes = drawn(SimpleCrossing(), NUM)
     # A wall has one opening, and where others cross it there is none.
     lines = np.stack([mazes.walls.sum(2), mazes.walls.sum(1)])

@@ -9,7 +9,7 @@ from meadow.tasks.maze.rooms import FourRooms
 NUM = 2048
 
 
-def test_rooms_doors_and_ends(drawn, distances):
+def test_minimax_11_rooms_doors_and_ends(drawn, distances):
     mazes = drawn(FourRooms(), NUM)
     doors = ~mazes.walls
     middle = np.concatenate([doors[:, 8, :], doors[:, :, 8]], 1)

@@ -7,6 +7,7 @@ import pytest
 from meadow.core.errors import TaskError
 from meadow.tasks.maze.maze import Maze
 from meadow.tasks.maze.named import NAMES, named
+from meadow.tasks.maze.solve import path
 from meadow.tasks.maze.text import check_maze, padded, parse, show
 
 ROOM = "..#\nG.v"
@@ -17,6 +18,17 @@ def test_a_text_is_a_maze():
     assert maze.walls.tolist() == [[False, False, True], [False] * 3]
     assert maze.goal.tolist() == [1, 0] and maze.position.tolist() == [1, 2]
     assert int(maze.direction) == 1, "v looks down"
+
+
+@pytest.mark.parametrize("size", [(3, 7), (7, 3)])
+def test_minimax_11_rows_are_not_columns(size):
+    """Goal and agent of a map that is no square lie in opposite corners, and on it."""
+    rows = [["."] * size[1] for _ in range(size[0])]
+    rows[-1][-1], rows[0][0] = "G", ">"
+    maze = parse("\n".join(map("".join, rows)))
+    assert maze.goal.tolist() == [size[0] - 1, size[1] - 1] and maze.position.tolist() == [0, 0]
+    assert int(path(maze)) == sum(size) - 2, "by the way, too"
+
 
 
 @pytest.mark.parametrize("text", [ROOM, *(ROOM.replace("v", agent) for agent in ">^<")])
