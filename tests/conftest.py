@@ -1,11 +1,11 @@
-"""The air every test breathes: the CPU as two devices, shapes checked, compilations kept."""
+"""The air every test breathes: the CPU as four devices, shapes checked, compilations kept."""
 
 import os
 
-# Before JAX is imported; two devices, so that placements over a mesh can be tested anywhere.
+# Before JAX is imported; four devices, so that placements over a mesh can be tested anywhere.
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ["XLA_FLAGS"] = " ".join(
-    [os.environ.get("XLA_FLAGS", ""), "--xla_force_host_platform_device_count=2"]
+    [os.environ.get("XLA_FLAGS", ""), "--xla_force_host_platform_device_count=4"]
 ).strip()
 
 import hypothesis

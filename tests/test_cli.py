@@ -248,15 +248,15 @@ def test_minimax_9_evaluating_as_the_peer_does_from_a_relative_path(capsys, run,
 
 
 def test_lives_are_laid_over_as_many_devices_as_asked(capsys, tmp_path):
-    said = fails(capsys, "train", "demo", "--devices", "3", "--out", str(tmp_path / "run"))
-    assert "Asked for 3 devices, but JAX sees 2 (cpu)" in said, said
-    assert "XLA_FLAGS=--xla_force_host_platform_device_count=3" in said, said
+    said = fails(capsys, "train", "demo", "--devices", "5", "--out", str(tmp_path / "run"))
+    assert "Asked for 5 devices, but JAX sees 4 (cpu)" in said, said
+    assert "XLA_FLAGS=--xla_force_host_platform_device_count=5" in said, said
     assert not (tmp_path / "run").exists(), "and nothing is left behind"
     experiment = TINY.experiment()
     assert isinstance(_placed(experiment, 1), Compiled), "one device needs no mesh"
-    for num in (2, None):
+    for num, size in {2: 2, None: 4}.items():
         placed = _placed(experiment, num)
-        assert isinstance(placed, Sharded) and placed._mesh.size == 2, f"--devices {num}"
+        assert isinstance(placed, Sharded) and placed._mesh.size == size, f"--devices {num}"
 
 
 def test_rendering_leaves_a_film(capsys, run):

@@ -157,7 +157,6 @@ def test_jaxued_7_what_an_exam_holds_does_not_grow_with_its_time():
     assert held(8) == held(4096), "states are not kept"
 
 
-
 def test_what_is_no_exam_is_refused():
     empty = jax.tree.map(lambda x: x[:0], EXAM.tasks)
     for exams, message in [

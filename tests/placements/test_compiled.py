@@ -45,9 +45,7 @@ def test_minimax_2_a_new_task_finds_no_memory(compiled, same_bits):
     start = jax.tree.map(jax.numpy.copy, compiled.begin(key=jr.key(0)))
     life = start.life
     remembered = jax.tree.map(lambda x: jax.numpy.full_like(x, np.nan), life.memory.hidden)
-    poisoned = start._replace(
-        life=eqx.tree_at(lambda life: life.memory.hidden, life, remembered)
-    )
+    poisoned = start._replace(life=eqx.tree_at(lambda life: life.memory.hidden, life, remembered))
     expected, _ = compiled.run(compiled.begin(key=jr.key(0)), 1)
     got, _ = compiled.run(poisoned, 1)
     same_bits(got, expected, "a life begins with no memory, whatever stood there")
@@ -66,7 +64,6 @@ def test_minimax_10_gradient_steps_are_counted_by_who_takes_them(compiled, exper
     steps = 2 * HALF * learner.epochs * learner.minibatches
     counts = [x for x in jax.tree.leaves(whole[0].learner.optimiser) if x.dtype == np.int32]
     assert counts and all(count == steps for count in counts), f"{counts}, expected {steps}"
-
 
 
 def test_the_size_of_chunks_changes_nothing(compiled, whole, same_bits):

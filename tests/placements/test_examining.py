@@ -14,13 +14,15 @@ from meadow.core.errors import SpecError
 from meadow.core.learner import AbstractLearner
 from meadow.core.report import Report
 from meadow.core.spec import Discrete
+from meadow.curricula.buffer import Buffer
+from meadow.curricula.plr import PLR
 from meadow.loops.compiled import Compiled
 from meadow.loops.iteration import spent
 from meadow.loops.sharded import Sharded
 from meadow.rollout.life import Trial
 from meadow.runs.folder import Run
 from meadow.scores import report
-from meadow.testing.probes import Matching
+from meadow.testing.probes import Choice, Matching
 
 LOOKED = 4
 
@@ -140,12 +142,32 @@ def test_minimax_4_a_resumed_run_has_its_curriculum_and_luck(placement, same_bit
     assert (jr.key_data(again.key) == jr.key_data(whole.key)).all()
 
 
-def test_two_devices_hear_the_same(examining, placement, same_bits):
-    two = Sharded(examining, devices=jax.devices()[:2])
-    got, _ = two.run(two.begin(key=jr.key(0)), 2)
-    one, _ = placement.run(placement.begin(key=jr.key(0)), 2)
-    for x, y in zip(jax.tree.leaves(got.curriculum), jax.tree.leaves(one.curriculum), strict=True):
-        np.testing.assert_allclose(x, y, atol=1e-5, err_msg="the reports of two devices")
+@pytest.fixture(scope="module")
+def replayed(examining):
+    """Six iterations of PLR, whose buffer is soon full, on so many devices."""
+    curriculum = PLR(Choice(64), Buffer(6), candidates=4)
+    environment = dataclasses.replace(examining.environment, num=64)
+    ranked = dataclasses.replace(examining, environment=environment, curriculum=curriculum)
+
+    def run(devices):
+        placed = (
+            Sharded(ranked, devices=jax.devices()[:devices]) if devices > 1 else Compiled(ranked)
+        )
+        return placed.run(placed.begin(key=jr.key(0)), 6)
+
+    return {devices: run(devices) for devices in (1, 2, 4)}
+
+
+@pytest.mark.parametrize("devices", [2, 4])
+def test_several_devices_keep_the_same_buffer(replayed, devices):
+    (one, figures), (several, others) = replayed[1], replayed[devices]
+    entries = one.curriculum.entries
+    assert 0 < figures["practised"] < 1 and entries.valid.sum() == 6, "it looked and it practised"
+    for x, y in zip(jax.tree.leaves(entries), jax.tree.leaves(several.curriculum.entries),
+                    strict=True):  # fmt: skip
+        np.testing.assert_allclose(x, y, atol=1e-5, err_msg="the buffer")
+    for name, figure in figures.items():
+        np.testing.assert_allclose(figure, others[name], atol=1e-5, err_msg=name)
 
 
 @pytest.mark.slow
@@ -171,7 +193,6 @@ def test_students_live_the_same_tickets_with_their_own_luck(examining):
 def test_minimax_2_nobody_carries_anything_into_new_lives(placement):
     start = placement.begin(key=jr.key(0))
     assert start.life is None and placement.run(start, 2)[0].life is None
-
 
 
 def test_who_ranks_tasks_needs_lives_that_begin_anew(examining):

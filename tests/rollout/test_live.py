@@ -193,7 +193,6 @@ def test_jaxued_4_no_luck_is_used_twice(lived):
     assert np.diff(drawn).min() > 2e-7, "two draws with one key"
 
 
-
 def test_without_tasks_a_life_stops_where_its_trial_ends(clock, diary):
     living, tasks = Living(clock, Trial(episodes=2)), FIRST_TASKS
 

@@ -30,7 +30,6 @@ def test_minimax_11_rows_are_not_columns(size):
     assert int(path(maze)) == sum(size) - 2, "by the way, too"
 
 
-
 @pytest.mark.parametrize("text", [ROOM, *(ROOM.replace("v", agent) for agent in ">^<")])
 def test_what_is_shown_is_read_back(text):
     assert show(parse(text)) == text
