@@ -13,6 +13,7 @@ from meadow.core.timestep import TimeStep
 from meadow.core.trajectory import Trajectory
 
 State = TypeVar("State")
+SURPRISE = "surprise"  # the one metric that is no scalar
 
 
 class AbstractLearner(eqx.Module, Generic[State]):
@@ -33,8 +34,13 @@ class AbstractLearner(eqx.Module, Generic[State]):
     @abc.abstractmethod
     def update(
         self, state: State, trajectory: Trajectory, *, key: Key[Array, ""]
-    ) -> tuple[State, dict[str, Float[Array, ""]]]:
-        """Learn from a batch of experience: the next state and scalar metrics."""
+    ) -> tuple[State, dict[str, Float[Array, "..."]]]:
+        """Learn from a batch of experience: the next state and scalar metrics.
+
+        Where `trajectory.weight` is given, columns count that much. A learner that can tell how
+        surprising each column was says so in the metric `surprise`, `[batch]`, by which a store may
+        choose what it hands out again.
+        """
 
     @abc.abstractmethod
     def agent(self, state: State) -> AbstractAgent:

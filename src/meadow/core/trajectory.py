@@ -5,7 +5,7 @@ episode's true final observation is always there and nothing downstream has to g
 """
 
 import equinox as eqx
-from jaxtyping import Array, Bool, PyTree
+from jaxtyping import Array, Bool, Float, PyTree
 
 from meadow.core.timestep import TimeStep
 
@@ -24,6 +24,10 @@ class Trajectory(eqx.Module):
         after: what the agent would see next, `[batch]`. Where the trial goes on this is already
             the first step of the next episode; where it ended it is the last row's `next`.
         final_memory: the agent's memory after the last row, `[batch, ...]`.
+        weight: how much each column counts; None for all alike.
+
+    Of a window that a store hands out `final_memory` is None, and `memory` too where the store does
+    not keep it; `after` is the last row's `next`.
     """
 
     timestep: TimeStep
@@ -34,3 +38,4 @@ class Trajectory(eqx.Module):
     memory: PyTree
     after: TimeStep
     final_memory: PyTree
+    weight: Float[Array, "batch"] | None = None

@@ -13,7 +13,8 @@ import jax.random as jr
 from jaxtyping import Array, Int, Key
 
 from meadow.loops.each import each
-from meadow.loops.iteration import PRACTISED, Experiment, Metrics, Progress, Step, begin, iterate
+from meadow.loops.iteration import Experiment, Metrics, Progress, Step, begin, iterate
+from meadow.loops.rehearsal import Means
 
 
 class Compiled:
@@ -66,20 +67,16 @@ class Compiled:
         return progress, metrics | self.experiment.curriculum.metrics(progress.curriculum)
 
 
-_SEEDS = Progress(*cast(Any, (0, 0, 0, 0, None)))  # which axis of each part the seeds lie along
+_SEEDS = Progress(*cast(Any, (0, 0, 0, 0, None, 0)))  # which axis of each part the seeds lie along
 
 
 def repeat(step: Step, progress: Progress, num: Int[Array, ""]) -> tuple[Progress, Metrics]:
-    """`num` times `step`, and the means of its metrics over those times that practised."""
+    """`num` times `step`, and the means of its metrics over those times that had any."""
     zeros = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), jax.eval_shape(step, progress)[1])
 
-    def body(_: Array, carry: tuple[Progress, Metrics]) -> tuple[Progress, Metrics]:
+    def body(_: Array, carry: tuple[Progress, Means]) -> tuple[Progress, Means]:
         progress, metrics = step(carry[0])
         return progress, jax.tree.map(jnp.add, carry[1], metrics)
 
     progress, sums = jax.lax.fori_loop(0, num, body, (progress, zeros))
-    if PRACTISED not in sums:
-        return progress, cast(Metrics, jax.tree.map(lambda x: x / num, sums))
-    times = sums.pop(PRACTISED)
-    means = jax.tree.map(lambda x: jnp.where(times > 0, x / times, jnp.nan), sums)
-    return progress, means | {PRACTISED: times / num}
+    return progress, {name: mean.value for name, mean in sums.items()}

@@ -25,6 +25,7 @@ from meadow.core.report import Report
 from meadow.core.timestep import TimeStep
 from meadow.core.trajectory import Trajectory
 from meadow.loops.each import each
+from meadow.loops.rehearsal import Means, Rehearsal, learnt, means
 from meadow.rollout.life import Life, Trial, unborn
 from meadow.rollout.live import Living
 
@@ -47,9 +48,11 @@ class Experiment(eqx.Module):
         look: steps for which an examined task is lived; `length` when None.
         students: so many learners, who differ in their luck alone and live the same tickets; their
             axis leads in `Progress.learner` and in every report. None for one, without the axis.
+        rehearsal: learn from a store of what was lived; None to learn from each chunk as it comes.
 
     Raises:
-        SpecError: the curriculum examines tasks, and lives do not begin anew.
+        SpecError: the curriculum examines tasks, and lives do not begin anew; or there is a store,
+            and they do.
     """
 
     environment: AbstractEnvironment
@@ -61,8 +64,14 @@ class Experiment(eqx.Module):
     anew: bool = eqx.field(static=True, default=False)
     look: int | None = eqx.field(static=True, default=None)
     students: int | None = eqx.field(static=True, default=None)
+    rehearsal: Rehearsal | None = None
 
     def __check_init__(self) -> None:
+        if self.rehearsal is not None and self.anew:
+            raise SpecError(
+                "A store keeps lives that go on from chunk to chunk, so that windows may span "
+                "them. Write `Experiment(..., anew=False)`, or leave out `rehearsal`."
+            )
         if isinstance(self.curriculum, AbstractExaminer) and not self.anew:
             raise SpecError(
                 f"{type(self.curriculum).__name__} ranks tasks by how they went, so lives must "
@@ -89,6 +98,7 @@ class Progress(NamedTuple):
         life: where everyone is; None where lives begin anew.
         key: the luck not yet used.
         iteration: iterations done.
+        store: what is kept of what was lived; None without a rehearsal.
     """
 
     learner: PyTree
@@ -96,9 +106,10 @@ class Progress(NamedTuple):
     life: Life | None
     key: Key[Array, ""]
     iteration: Int[Array, ""]
+    store: PyTree = None
 
 
-Step = Callable[[Progress], tuple[Progress, Metrics]]
+Step = Callable[[Progress], tuple[Progress, Means]]
 """One iteration of a given experiment."""
 
 Collect = Callable[..., tuple[Life, Trajectory]]
@@ -112,15 +123,20 @@ def begin(experiment: Experiment, *, key: Key[Array, ""]) -> Progress:
     tasks = experiment.curriculum.sample(curriculum, experiment.lives, key=key_shape).tasks
     timestep = example(experiment.environment, jax.tree.map(lambda x: x[0], tasks))
 
-    def student(key: Key[Array, ""]) -> tuple[PyTree, Life | None]:
+    def student(key: Key[Array, ""]) -> tuple[PyTree, Life | None, PyTree]:
         environment, learner = experiment.environment, experiment.learner
         state = learner.init(timestep, environment.action_spec, key=key)
         if experiment.anew:
-            return state, None
-        return state, unborn(environment, learner.agent(state), tasks)
+            return state, None, None
+        agent = learner.agent(state)
+        life = unborn(environment, agent, tasks)
+        if experiment.rehearsal is None:
+            return state, life, None
+        chunk = jax.eval_shape(lambda: collect(experiment, agent, life, tasks, key=key)[1])
+        return state, life, experiment.rehearsal.store.init(chunk)
 
-    learner, life = _each(experiment, student)(_keys(experiment, key_learner))
-    return Progress(learner, curriculum, life, key, jnp.int32(0))
+    learner, life, store = _each(experiment, student)(_keys(experiment, key_learner))
+    return Progress(learner, curriculum, life, key, jnp.int32(0), store)
 
 
 def example(environment: AbstractEnvironment, task: PyTree) -> TimeStep:
@@ -131,7 +147,7 @@ def example(environment: AbstractEnvironment, task: PyTree) -> TimeStep:
 
 def iterate(
     experiment: Experiment, progress: Progress, live: Collect | None = None
-) -> tuple[Progress, Metrics]:
+) -> tuple[Progress, Means]:
     """One iteration; `live` is how a placement collects, when it has a way of its own."""
     key, *keys = jr.split(progress.key, 4)
     curriculum, iteration = experiment.curriculum, progress.iteration
@@ -140,9 +156,8 @@ def iterate(
     if not isinstance(curriculum, AbstractExaminer):
         return practise(experiment, progress, keys, live)
 
-    def practised(progress: Progress) -> tuple[Progress, Metrics]:
-        progress, metrics = practise(experiment, progress, keys, live)
-        return progress, metrics | {PRACTISED: jnp.float32(1)}
+    def practised(progress: Progress) -> tuple[Progress, Means]:
+        return practise(experiment, progress, keys, live)
 
     def examined(progress: Progress) -> Progress:
         return examine(experiment, progress, key=jr.fold_in(keys[2], 1))
@@ -155,28 +170,49 @@ def iterate(
         due.practise, practised, lambda progress: (progress, nothing), progress
     )
     progress = jax.lax.cond(due.examine, examined, lambda progress: progress, progress)
-    return progress, metrics
+    return progress, metrics | means({PRACTISED: due.practise.astype(jnp.float32)})
 
 
 def practise(
     experiment: Experiment, progress: Progress, keys: list[Key[Array, ""]], live: Collect
-) -> tuple[Progress, Metrics]:
+) -> tuple[Progress, Means]:
     """Tasks are offered and lived, the learner learns, and the curriculum hears how they went."""
     curriculum, learner = experiment.curriculum, experiment.learner
     ticket = curriculum.sample(progress.curriculum, experiment.lives, key=keys[0])
 
-    def study(state: PyTree, life: Life | None, key_live: Array, key_learn: Array) -> tuple:
+    def study(student: tuple, key_live: Array, key_learn: Array) -> tuple:
+        state, life, store = student
         life, lived = live(experiment, learner.agent(state), life, ticket.tasks, key=key_live)
-        learnt, metrics = learner.update(state, lived, key=key_learn)
+        after, store, metrics = _learn(experiment, progress.iteration, (state, store), lived,
+                                       key=key_learn)  # fmt: skip
         life = None if experiment.anew else life
-        return learnt, life, learner.score(state, lived), metrics | told(lived)
+        return (after, life, store), learner.score(state, lived), metrics | means(told(lived))
 
     luck = [_keys(experiment, key) for key in keys[1:]]
-    state, life, report, metrics = _each(experiment, study)(progress.learner, progress.life, *luck)
+    students = progress.learner, progress.life, progress.store
+    (state, life, store), report, metrics = _each(experiment, study)(students, *luck)
     if experiment.students is not None:
         metrics = jax.tree.map(lambda x: x.mean(0), metrics)
     known = curriculum.update(progress.curriculum, ticket, report)
-    return progress._replace(learner=state, curriculum=known, life=life), metrics
+    return progress._replace(learner=state, curriculum=known, life=life, store=store), metrics
+
+
+def _learn(
+    experiment: Experiment,
+    iteration: Int[Array, ""],
+    known: tuple[PyTree, PyTree],
+    lived: Trajectory,
+    *,
+    key: Key[Array, ""],
+) -> tuple[PyTree, PyTree, Means]:
+    """The learner and the store after a chunk, the last of so many iterations."""
+    (state, store), learner, rehearsal = known, experiment.learner, experiment.rehearsal
+    if rehearsal is None:
+        state, metrics = learnt(learner, state, lived, key=key)
+        return state, store, metrics
+    store, each = rehearsal.store.add(store, lived), experiment.lives * experiment.length
+    times = rehearsal.due((iteration - 1) * each, iteration * each)
+    return rehearsal.learn(learner, state, store, times, key=key)
 
 
 def collect(

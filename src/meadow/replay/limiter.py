@@ -1,0 +1,123 @@
+"""Limiter: how much is learnt from how much was lived, by one inequality on two counts.
+
+After I inserts and S samples the store is `I * ratio - S` samples ahead of its readers. Reading may
+go on while that stays at or above `low`, writing while it stays at or below `high`. So what is
+learnt at a given step does not depend on how many actors there are or how fast they are.
+
+The same rule says, for loops in which nobody waits, how many draws are *due* after so many inserts:
+those that bring the store back to `ratio * least`, the middle of the window.
+
+References: Cassirer et al., Reverb, 2021.
+"""
+
+import fractions
+import math
+from typing import NamedTuple
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Int
+
+from meadow.core.errors import SpecError
+
+
+class Counts(NamedTuple):
+    """Items ever inserted, sampled and deleted; sampling one twice counts twice."""
+
+    inserts: int = 0
+    samples: int = 0
+    deletes: int = 0
+
+
+class Limiter(eqx.Module):
+    """When a store may be written to and read from.
+
+    >>> limiter = Limiter.ratio_of(samples=8.0, least=100)
+    >>> limiter.may_sample(Counts(inserts=99), 1), limiter.may_sample(Counts(inserts=120), 32)
+    (False, True)
+
+    Attributes:
+        ratio: samples for each insert.
+        least: items that must be there before the first sample.
+        low, high: bounds of `inserts * ratio - samples`.
+
+    Raises:
+        SpecError: bounds between which readers and writers would wait for one another for ever.
+    """
+
+    ratio: float = eqx.field(static=True, default=1.0)
+    least: int = eqx.field(static=True, default=1)
+    low: float = eqx.field(static=True, default=-math.inf)
+    high: float = eqx.field(static=True, default=math.inf)
+
+    def __check_init__(self) -> None:
+        if not (self.ratio > 0 and self.least >= 1):
+            raise SpecError(
+                f"`Limiter` needs ratio > 0 and least >= 1, got {self.ratio} and {self.least}."
+            )
+        width = 2 * max(1.0, self.ratio)
+        if self.high - self.low < width:
+            raise SpecError(
+                f"Between low={self.low} and high={self.high} readers and writers would wait for "
+                f"one another: they need to lie {width} apart. Widen the window."
+            )
+        if self.low > self.ratio * self.least:
+            raise SpecError(
+                f"With low={self.low} nothing may be sampled at first, when least={self.least} "
+                f"items are there and {self.ratio * self.least} samples ahead. Lower `low`."
+            )
+
+    @classmethod
+    def after(cls, least: int) -> "Limiter":
+        """No ratio; only so many items before the first sample."""
+        return cls(least=least)
+
+    @classmethod
+    def ratio_of(cls, samples: float, least: int, slack: float | None = None) -> "Limiter":
+        """So many samples for each insert, within `slack` samples either way once `least` items
+        are there; a tenth of `samples * least` when None, as is usual."""
+        middle = samples * least
+        slack = max(0.1 * middle, 1.0, samples) if slack is None else slack
+        return cls(samples, least, middle - slack, middle + slack)
+
+    @classmethod
+    def queue(cls, size: int) -> "Limiter":
+        """Every item once, and at most `size` of them waiting; for a stack, too."""
+        return cls(1.0, 1, 0.0, float(size))
+
+    def may_insert(self, counts: Counts, num: int = 1) -> bool:
+        """Whether `num` more items may be inserted now."""
+        inserts, samples, deletes = counts
+        few = inserts + num - deletes <= self.least
+        return few or (inserts + num) * self.ratio - samples <= self.high
+
+    def may_sample(self, counts: Counts, num: int = 1) -> bool:
+        """Whether `num` items may be sampled now, all or none."""
+        inserts, samples, deletes = counts
+        there = inserts - deletes >= self.least
+        return there and inserts * self.ratio - samples - num >= self.low
+
+    def due(self, inserts: Int[Array, "*counts"], num: int) -> Int[Array, "*counts"]:
+        """How many draws of `num` items should have been made after so many inserts in all.
+
+        >>> Limiter.ratio_of(samples=8.0, least=100).due(jnp.arange(100, 112, 4), 32).tolist()
+        [0, 1, 2]
+        """
+        each = fractions.Fraction(self.ratio).limit_denominator(10**6) / num
+        whole, rest = jnp.divmod(jnp.maximum(inserts - self.least, 0), each.denominator)
+        return whole * each.numerator + rest * each.numerator // each.denominator
+
+    def check_batch(self, inserted: int, sampled: int) -> None:
+        """That readers of `sampled` and writers of `inserted` items at a time cannot lock.
+
+        Raises:
+            SpecError: the window is too narrow for such batches.
+        """
+        half = min(self.ratio * self.least - self.low, self.high - self.ratio * self.least)
+        needed = max(sampled, inserted * self.ratio)
+        if half < needed:
+            raise SpecError(
+                f"Batches of {inserted} inserts and {sampled} samples need a window of {needed:g} "
+                f"samples either side of {self.ratio * self.least:g}, got {half:g}. Raise `slack` "
+                f"to {needed:g}, or make batches smaller."
+            )
