@@ -14,7 +14,7 @@ from meadow.agents.random import Random
 from meadow.curricula.uniform import Uniform
 from meadow.envs.xland.environment import XLand
 from meadow.loops.iteration import Experiment
-from meadow.nn.actor_critic import Plan
+from meadow.nn.plan import Plan
 from meadow.rollout.life import Life, Trial, unborn
 from meadow.rollout.live import Living
 from meadow.tasks.trees import Trees

@@ -14,7 +14,8 @@ from train_case import Case, experiment, living_at_random, stagger
 from meadow.core.trajectory import Trajectory
 from meadow.loops.compiled import Compiled
 from meadow.loops.iteration import Experiment
-from meadow.nn.actor_critic import ActorCritic, Senses
+from meadow.nn.actor_critic import ActorCritic
+from meadow.nn.trunk import Senses
 from meadow.rollout.live import Living
 
 COMMAND = "make bench-train ARGS=--save"

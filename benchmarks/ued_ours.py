@@ -26,7 +26,7 @@ from meadow.curricula.uniform import Uniform
 from meadow.envs.fresh import Fresh
 from meadow.envs.maze.environment import MazeWorld
 from meadow.loops.iteration import Experiment, Progress, begin, collect, examine, iterate, practise
-from meadow.nn.actor_critic import Plan
+from meadow.nn.plan import Plan
 from meadow.rollout.life import Trial, revive, unborn
 from meadow.rollout.live import Living
 from meadow.tasks.maze.blocks import Blocks

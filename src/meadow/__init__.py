@@ -15,7 +15,7 @@ from meadow.evaluation.trials import Forgetful as Forgetful
 from meadow.evaluation.trials import lived as lived
 from meadow.loops.compiled import Compiled as Compiled
 from meadow.loops.iteration import Experiment as Experiment
-from meadow.nn.actor_critic import Plan as Plan
+from meadow.nn.plan import Plan as Plan
 from meadow.rollout.life import Trial as Trial
 from meadow.tasks.grid import grid_task as grid_task
 from meadow.tasks.table import Split as Split

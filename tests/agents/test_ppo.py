@@ -18,7 +18,7 @@ from meadow.agents.ppo import PPO, Actor, Memory, State
 from meadow.core.spec import Discrete
 from meadow.core.timestep import StepType, TimeStep
 from meadow.core.trajectory import Trajectory
-from meadow.nn.actor_critic import Plan
+from meadow.nn.plan import Plan
 from meadow.rollout.life import Trial, unborn
 from meadow.rollout.live import Living
 from meadow.testing.probes import HiddenArm

@@ -13,7 +13,7 @@ from meadow.core.report import Report
 from meadow.core.timestep import StepType
 from meadow.curricula.designed import Designed, built
 from meadow.envs.maze.editor import Placing
-from meadow.nn.actor_critic import Plan
+from meadow.nn.plan import Plan
 from meadow.tasks.maze.solve import steps as fewest_steps
 
 TEACHER = PPO(Plan(channels=(), features=8, memory=8, heads=8), minibatches=1)

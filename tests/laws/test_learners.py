@@ -13,7 +13,7 @@ from jaxtyping import Array, Key
 from meadow.agents.ppo import PPO
 from meadow.core.learner import AbstractLearner
 from meadow.core.trajectory import Trajectory
-from meadow.nn.actor_critic import Plan
+from meadow.nn.plan import Plan
 from meadow.rollout.life import Trial, unborn
 from meadow.rollout.live import Living
 from meadow.testing import check_learner

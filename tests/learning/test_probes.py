@@ -22,7 +22,7 @@ from meadow.curricula.uniform import Uniform
 from meadow.evaluation.trials import Forgetful, lived
 from meadow.loops.compiled import Compiled
 from meadow.loops.iteration import Experiment
-from meadow.nn.actor_critic import Plan
+from meadow.nn.plan import Plan
 from meadow.rollout.life import Trial, unborn
 from meadow.rollout.live import Living
 from meadow.testing.probes import (

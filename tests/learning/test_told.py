@@ -19,7 +19,7 @@ from meadow.curricula.uniform import Uniform
 from meadow.evaluation.trials import lived
 from meadow.loops.compiled import Compiled
 from meadow.loops.iteration import Experiment
-from meadow.nn.actor_critic import Plan
+from meadow.nn.plan import Plan
 from meadow.rollout.life import Trial
 from meadow.tasks import kinds
 from meadow.tasks.grid import GridTask

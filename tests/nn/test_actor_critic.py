@@ -10,7 +10,9 @@ import pytest
 
 from meadow.core.errors import SpecError, UnknownNameError
 from meadow.core.spec import Box, Discrete
-from meadow.nn.actor_critic import Plan, Senses
+from meadow.nn.actor_critic import actor_critic
+from meadow.nn.plan import Plan
+from meadow.nn.trunk import Senses
 
 TIME, BATCH, ACTIONS = 4, 3, 5
 PLANS = {
@@ -44,7 +46,7 @@ def lived() -> Senses:
 
 def built(plan: Plan, senses: Senses):
     one = jax.tree.map(lambda x: x[0, 0], senses.observation)
-    return plan.build(one, Discrete(ACTIONS), key=jr.key(0))
+    return actor_critic(plan, one, Discrete(ACTIONS), key=jr.key(0))
 
 
 @pytest.mark.parametrize("plan", PLANS.values(), ids=PLANS)
@@ -74,7 +76,7 @@ def test_at_once_is_step_by_step(plan):
 def test_every_sense_is_felt():
     senses = lived()
     network = built(PLANS["convolutions"], senses)
-    memory = jnp.ones((BATCH, network.memory.width))
+    memory = jnp.ones((BATCH, network.trunk.memory.width))
     value = jax.jit(lambda senses: network(memory, senses)[1].value)
     before = value(senses)
     others = {
@@ -134,15 +136,15 @@ def test_half_precision_is_close_and_keeps_what_must_be_exact():
 def test_an_observation_of_nothing_is_left_out():
     plan = PLANS["one layer, no heads"]
     seen = {"view": jnp.zeros((3, 3), jnp.uint8), "rules": jnp.zeros((0, 4), jnp.uint8)}
-    assert list(plan.build(seen, Discrete(2), key=jr.key(0)).encoders) == ["view"]
+    assert list(actor_critic(plan, seen, Discrete(2), key=jr.key(0)).trunk.encoders) == ["view"]
 
 
 def test_what_a_plan_cannot_take_is_said():
     plan = PLANS["convolutions"]
     with pytest.raises(SpecError, match="discrete"):
-        plan.build({"view": jnp.zeros(3)}, Box((1,), 0.0, 1.0), key=jr.key(0))
+        actor_critic(plan, {"view": jnp.zeros(3)}, Box((1,), 0.0, 1.0), key=jr.key(0))
     with pytest.raises(SpecError, match="No encoder for observation 'pixels'"):
-        plan.build({"pixels": jnp.zeros((4, 4, 3))}, Discrete(2), key=jr.key(0))
+        actor_critic(plan, {"pixels": jnp.zeros((4, 4, 3))}, Discrete(2), key=jr.key(0))
     with pytest.raises(UnknownNameError, match="Did you mean 'bfloat16'"):
         Plan(precision="bf16")
     with pytest.raises(UnknownNameError, match="no core called 'ltsm'. Did you mean 'lstm'"):

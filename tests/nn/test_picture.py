@@ -8,8 +8,9 @@ import pytest
 
 from meadow.core.errors import SpecError
 from meadow.core.spec import Discrete
-from meadow.nn.actor_critic import Plan
+from meadow.nn.actor_critic import actor_critic
 from meadow.nn.picture import Picture
+from meadow.nn.plan import Plan
 
 SEEN = jr.randint(jr.key(1), (2, 3, 33, 47, 3), 0, 256).astype(jnp.uint8)
 
@@ -37,8 +38,8 @@ def test_it_is_four_convolutions(encoder):
 
 
 def test_a_plan_takes_pictures():
-    network = Plan(memory=4).build({"view": SEEN[0, 0]}, Discrete(2), key=jr.key(0))
-    assert isinstance(network.encoders["view"], Picture)
+    network = actor_critic(Plan(memory=4), {"view": SEEN[0, 0]}, Discrete(2), key=jr.key(0))
+    assert isinstance(network.trunk.encoders["view"], Picture)
 
 
 def test_a_picture_too_small_is_refused():

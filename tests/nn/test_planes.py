@@ -8,7 +8,8 @@ import pytest
 
 from meadow.core.errors import SpecError
 from meadow.core.spec import Discrete
-from meadow.nn.actor_critic import Plan
+from meadow.nn.actor_critic import actor_critic
+from meadow.nn.plan import Plan
 from meadow.nn.planes import Planes
 
 # A view of a few kernels is spread into one matrix, a map of many is convolved.
@@ -44,8 +45,11 @@ def test_without_filters_it_is_one_layer():
 
 def test_a_plan_takes_maps_of_booleans():
     view = seen((5, 5, 2))[0, 0]
-    build = Plan(memory=4).build
+
+    def build(seen, action_spec, *, key):
+        return actor_critic(Plan(memory=4), seen, action_spec, key=key)
+
     network = jax.eval_shape(lambda key: build({"view": view}, Discrete(3), key=key), jr.key(0))
-    assert network.encoders["view"].width == 144, "16 filters of 3x3 over a view of 5x5"
+    assert network.trunk.encoders["view"].width == 144, "16 filters of 3x3 over a view of 5x5"
     with pytest.raises(SpecError, match="map of 2x5 is smaller than a convolution of 3x3"):
         build({"view": view[:2]}, Discrete(3), key=jr.key(0))

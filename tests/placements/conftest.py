@@ -13,7 +13,7 @@ from meadow.agents.ppo import PPO
 from meadow.curricula.uniform import Uniform
 from meadow.loops.compiled import Compiled
 from meadow.loops.iteration import Experiment
-from meadow.nn.actor_critic import Plan
+from meadow.nn.plan import Plan
 from meadow.rollout.life import Trial
 from meadow.testing.probes import Choice, HiddenArm
 

@@ -106,7 +106,7 @@ def test_seeds_side_by_side_are_the_runs_one_by_one(compiled, experiment):
         assert (jr.key_data(one[0].key) == jr.key_data(alone.key)).all(), "luck is its own"
         close((one[0].life, one[0].learner), (alone.life, alone.learner), f"seed {seed} differs")
         close(one[1], figures, f"metrics of seed {seed} differ")
-    kernels = progress.learner.network.memory.recurrent
+    kernels = progress.learner.network.trunk.memory.recurrent
     assert len(np.unique(np.asarray(kernels)[:, 0, 0])) == SEEDS, "no two seeds are alike"
 
 

@@ -43,7 +43,7 @@ def test_lives_lie_on_both_devices_and_the_learner_on_each(sharded, experiment):
     shards = progress.life.timestep.reward.addressable_shards
     assert [shard.data.shape for shard in shards] == [(experiment.lives // 2,)] * 2
     assert len({shard.device for shard in shards}) == 2, "each device has its half of the lives"
-    kernel = progress.learner.network.memory.recurrent
+    kernel = progress.learner.network.trunk.memory.recurrent
     assert kernel.sharding.is_fully_replicated, "every device has the whole network"
 
 

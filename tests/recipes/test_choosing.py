@@ -14,7 +14,7 @@ from meadow.envs.maze.environment import MazeWorld
 from meadow.envs.xland.environment import XLand
 from meadow.loops.compiled import Compiled
 from meadow.loops.iteration import begin, spent
-from meadow.nn.actor_critic import Plan
+from meadow.nn.plan import Plan
 from meadow.recipes import written
 from meadow.recipes.choosing import CURRICULA, Choosing
 from meadow.recipes.gallery import Gallery, drawn

@@ -6,6 +6,7 @@ import jax.random as jr
 import pytest
 
 from meadow.core.spec import Discrete
+from meadow.nn.actor_critic import actor_critic
 from meadow.recipes.students import STUDENTS, TEACHERS
 
 # Rate, gamma, lambda, entropy, epochs, minibatches, clip, annealed.
@@ -54,10 +55,13 @@ def test_the_numbers_are_the_published_ones():
 @pytest.mark.parametrize("name", ["minimax-dr", "minimax-s5-dr", "jaxued"])
 def test_the_network_of_a_maze_is_theirs_in_size(name):
     seen = {"view": jnp.zeros((5, 5, 2), bool), "direction": jnp.zeros(4)}
-    build = STUDENTS[name].plan.build
-    network = jax.eval_shape(lambda key: build(seen, Discrete(7), key=key), jr.key(0))
-    assert network.encoders["view"].width == 144 and network.encoders["direction"].width == 5
-    assert network.action is None and network.memory.width == 256
+    plan = STUDENTS[name].plan
+    network = jax.eval_shape(lambda key: actor_critic(plan, seen, Discrete(7), key=key), jr.key(0))
+    assert (
+        network.trunk.encoders["view"].width == 144
+        and network.trunk.encoders["direction"].width == 5
+    )
+    assert network.trunk.action is None and network.trunk.memory.width == 256
     assert network.policy.hidden is not None and network.policy.hidden.bias.shape == (32,)
     size = sum(x.size for x in jax.tree.leaves(network))
     assert 0.4e6 < size < 0.5e6, f"about 0.43M parameters, got {size}"
@@ -66,9 +70,11 @@ def test_the_network_of_a_maze_is_theirs_in_size(name):
 def test_teachers_see_a_map_and_choose_a_cell():
     seen = {"view": jnp.zeros((13, 13, 3), bool), "time": jnp.zeros(62), "noise": jnp.zeros(50)}
     for name, filters in {"minimax-paired": 128, "minimax-s5-paired": 32}.items():
-        build = TEACHERS[name].plan.build
-        network = jax.eval_shape(lambda key, b=build: b(seen, Discrete(169), key=key), jr.key(0))
-        assert network.encoders["view"].width == 121 * filters, name
-        assert network.encoders["time"].width == 10, name
+        plan = TEACHERS[name].plan
+        network = jax.eval_shape(
+            lambda key, plan=plan: actor_critic(plan, seen, Discrete(169), key=key), jr.key(0)
+        )
+        assert network.trunk.encoders["view"].width == 121 * filters, name
+        assert network.trunk.encoders["time"].width == 10, name
     assert TEACHERS["minimax-paired"].entropy == 0.05, "it is kept curious"
     assert all(teacher.anneal == ("jaxued" in name) for name, teacher in TEACHERS.items())

@@ -28,7 +28,9 @@ from meadow.core.report import Report
 from meadow.core.spec import ActionSpec
 from meadow.core.timestep import TimeStep
 from meadow.core.trajectory import Trajectory
-from meadow.nn.actor_critic import ActorCritic, Plan, Senses
+from meadow.nn.actor_critic import ActorCritic, actor_critic
+from meadow.nn.plan import Plan
+from meadow.nn.trunk import Senses, replayed, senses_of
 from meadow.returns import gae
 from meadow.scores import report
 
@@ -55,7 +57,7 @@ class Actor(AbstractAgent[Memory]):
     ) -> tuple[Memory, Int[Array, ""], dict[str, Array]]:
         """The record holds `log_prob` of the action and `value` of the time step; of an ensemble
         also all `values`, and its `doubt`."""
-        row = jax.tree.map(lambda x: x[None], _senses(timestep, memory.action))
+        row = jax.tree.map(lambda x: x[None], senses_of(timestep, memory.action))
         lived = self.network(memory.hidden, row)
         hidden, judgement = jax.tree.map(lambda x: x[0], lived)
         logits = jax.nn.log_softmax(judgement.logits)
@@ -127,7 +129,7 @@ class PPO(AbstractLearner[State]):
         Raises:
             SpecError: an observation or action that the network cannot take.
         """
-        network = self.plan.build(timestep.observation, action_spec, key=key)
+        network = actor_critic(self.plan, timestep.observation, action_spec, key=key)
         return State(network, self._optimiser().init(cast(Any, network)))
 
     def agent(self, state: State) -> Actor:
@@ -173,7 +175,7 @@ class PPO(AbstractLearner[State]):
         advantages = self._advantages(state, trajectory)
         record = trajectory.record
         return Rows(
-            senses=_replayed(trajectory),
+            senses=_told(trajectory),
             action=trajectory.action,
             log_prob=record["log_prob"],
             values=record.get("values", record["value"][..., None]),
@@ -209,11 +211,11 @@ class PPO(AbstractLearner[State]):
             return state.network(hidden, jax.tree.map(lambda x: x[None], senses))[1].value[0]
 
         def look() -> Array:
-            memories, _ = state.network(trajectory.memory.hidden, _replayed(trajectory))
-            return judge(memories, _senses(trajectory.next, trajectory.action))
+            memories, _ = state.network(trajectory.memory.hidden, _told(trajectory))
+            return judge(memories, senses_of(trajectory.next, trajectory.action))
 
         final = trajectory.final_memory
-        last = judge(final.hidden, _senses(trajectory.after, final.action))
+        last = judge(final.hidden, senses_of(trajectory.after, final.action))
 
         nothing = jnp.zeros_like(trajectory.next.reward)
         if not self.bootstrap:
@@ -263,19 +265,6 @@ class PPO(AbstractLearner[State]):
         )
 
 
-def _senses(timestep: TimeStep, action: Int[Array, "*batch"]) -> Senses:
-    """What the network is told: at the start of a trial there is no action before."""
-    forget = timestep.begins_trial()
-    return Senses(
-        observation=timestep.observation,
-        action=jnp.where(forget, -1, action),
-        reward=timestep.reward,
-        first=timestep.first(),
-        forget=forget,
-    )
-
-
-def _replayed(trajectory: Trajectory) -> Senses:
+def _told(trajectory: Trajectory) -> Senses:
     """What the network was told at every row of a chunk."""
-    before = jnp.concatenate([trajectory.memory.action[None], trajectory.action[:-1]])
-    return _senses(trajectory.timestep, before)
+    return replayed(trajectory, trajectory.memory.action)

@@ -25,7 +25,7 @@ from meadow.curricula.uniform import Uniform
 from meadow.envs.fresh import Fresh
 from meadow.envs.maze.editor import Placing
 from meadow.envs.parameters import ParameterEditor
-from meadow.nn.actor_critic import Plan
+from meadow.nn.plan import Plan
 from meadow.tasks.box import Parameters
 from meadow.tasks.maze.blocks import Blocks
 

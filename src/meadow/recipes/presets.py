@@ -25,7 +25,7 @@ from meadow.envs.maze.environment import MazeWorld
 from meadow.envs.minigrid.environment import MiniGrid
 from meadow.envs.xland.environment import XLand
 from meadow.envs.xland.pixels import Pixels
-from meadow.nn.actor_critic import Plan
+from meadow.nn.plan import Plan
 from meadow.recipes.choosing import Choosing
 from meadow.recipes.recipe import Recipe
 from meadow.recipes.students import STUDENTS

@@ -26,7 +26,7 @@ et al., Kinetix, 2025.
 import dataclasses
 
 from meadow.agents.ppo import PPO
-from meadow.nn.actor_critic import Plan
+from meadow.nn.plan import Plan
 
 MAZE = Plan(aside=5, memory=256, heads=32, core="lstm", recalls=False)
 MAZE_S5 = dataclasses.replace(MAZE, core="linear")
