@@ -122,16 +122,16 @@ def told(timestep: TimeStep, where: tuple, action: int) -> Told:
 
 def network(p: Any, hidden: np.ndarray, row: Told) -> tuple[np.ndarray, np.ndarray, float]:
     """One step: the memory after it, the logits, the value."""
-    (encoder,) = p.encoders.values()
+    (encoder,) = p.trunk.encoders.values()
     features = np.maximum(row.seen @ encoder.layer.weight + encoder.layer.bias, 0)
-    before = p.action.bias + (p.action.weight[row.action] if row.action >= 0 else 0)
+    before = p.trunk.action.bias + (p.trunk.action.weight[row.action] if row.action >= 0 else 0)
     inputs = np.concatenate([features, before, [row.reward, row.first]])
     hidden = np.zeros(WIDTH) if row.forget else hidden
 
-    x_r, x_z, x_n = np.split(inputs @ p.memory.inward + p.memory.bias, 3)
-    h_r, h_z, h_n = np.split(hidden @ p.memory.recurrent, 3)
+    x_r, x_z, x_n = np.split(inputs @ p.trunk.memory.inward + p.trunk.memory.bias, 3)
+    h_r, h_z, h_n = np.split(hidden @ p.trunk.memory.recurrent, 3)
     r, z = 1 / (1 + np.exp(-x_r - h_r)), 1 / (1 + np.exp(-x_z - h_z))
-    hidden = (1 - z) * np.tanh(x_n + r * (h_n + p.memory.candidate_bias)) + z * hidden
+    hidden = (1 - z) * np.tanh(x_n + r * (h_n + p.trunk.memory.candidate_bias)) + z * hidden
 
     def read(head: Any) -> np.ndarray:
         x = np.tanh(hidden @ head.hidden.weight + head.hidden.bias)
