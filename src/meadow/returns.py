@@ -2,7 +2,7 @@
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float, Int
 
 
 def gae(
@@ -43,3 +43,32 @@ def gae(
     decays = trace * discounts * (1.0 - cuts)
     start = jnp.zeros_like(deltas[0])
     return jax.lax.scan(step, start, (deltas, decays), reverse=True)[1]
+
+
+def n_step(
+    rewards: Float[Array, "time *batch"],
+    discounts: Float[Array, "time *batch"],
+    last: Bool[Array, "time *batch"],
+) -> tuple[Float[Array, "*batch"], Float[Array, "*batch"], Int[Array, "*batch"]]:
+    """The reward and the discount of several steps taken as one: all rows, or those up to the
+    first end of an episode.
+
+        R = sum_k (prod_{j<k} d_j) r_k,   D = prod_k d_k
+
+    Args:
+        rewards: of the action at each row.
+        discounts: gamma times the environment's.
+        last: an episode ends with this row.
+
+    Returns:
+        R; D, to be multiplied with the value of what followed; and the row that it followed.
+
+    References:
+        Sutton and Barto, Reinforcement Learning: An Introduction, 2018, eq. 7.1.
+    """
+    ended = jnp.cumsum(last, axis=0) - last  # before this row
+    taken = ended == 0
+    each = jnp.where(taken, discounts, 1.0)
+    before = jnp.concatenate([jnp.ones_like(each[:1]), jnp.cumprod(each, axis=0)[:-1]])
+    total = jnp.sum(jnp.where(taken, before * rewards, 0.0), axis=0)
+    return total, jnp.prod(each, axis=0), taken.sum(axis=0) - 1

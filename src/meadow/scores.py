@@ -68,6 +68,22 @@ def report(
     )
 
 
+def one_step_report(
+    trajectory: Trajectory, values: Float[Array, "time batch"], gamma: float
+) -> Report:
+    """How each column went, for learners who know values alone: an advantage is the error of one
+    step. Where the next row does not say what followed, the value stays as it was.
+
+    Args:
+        values: of what was seen at each row.
+        gamma: the learner's discount.
+    """
+    after = jnp.concatenate([values[1:], values[-1:]])
+    after = jnp.where(trajectory.next.last(), values, after)
+    discount = gamma * trajectory.next.discount
+    return report(trajectory, values, trajectory.next.reward + discount * after - values)
+
+
 def _episodes(
     rewards: Float[Array, "time batch"], last: Bool[Array, "time batch"]
 ) -> tuple[Float[Array, "time batch"], Float[Array, "time batch"]]:

@@ -1,0 +1,184 @@
+"""DQN: Q-learning with a deep network, a target network and a store; and what it grew into.
+
+**loss** `worth.loss` between what the action taken is told to be worth and `R + D * worth` of the
+  best action after `n` steps: squares, Huber, C51 or quantiles.
+**data** windows of as many rows as returns have steps, drawn uniformly or by surprise.
+**return** runs over a window, but not past the end of an episode.
+**time limits** the worth of a truncated episode's true final observation follows; of a terminated
+  one nothing.
+**differs from the papers in** its optimiser (Adam), as everybody's does; the target network begins
+  as the online one.
+**reference** Mnih et al., Human-level control through deep reinforcement learning, 2015; van
+  Hasselt et al., Deep Reinforcement Learning with Double Q-learning, 2016; Wang et al., 2016
+  (duelling); Schaul et al., 2016 (weights and surprise); Bellemare et al., 2017 (C51); Dabney et
+  al., 2018 (quantiles); Hessel et al., Rainbow, 2018.
+"""
+
+from typing import Any, NamedTuple, cast
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import optax
+from jaxtyping import Array, Float, Int, Key, PyTree
+
+from meadow.core.agent import AbstractAgent
+from meadow.core.learner import SURPRISE, AbstractLearner
+from meadow.core.report import Report
+from meadow.core.spec import ActionSpec
+from meadow.core.timestep import TimeStep
+from meadow.core.trajectory import Trajectory
+from meadow.nn.plan import Plan
+from meadow.nn.q_network import QNetwork, q_network
+from meadow.nn.trunk import senses_of
+from meadow.nn.worth import AbstractWorth, Scalar
+from meadow.returns import n_step
+from meadow.scores import one_step_report
+
+
+class Actor(AbstractAgent[tuple[()]]):
+    """Takes the best action, but any with chance `epsilon`, unless `greedy`."""
+
+    network: QNetwork
+    worth: AbstractWorth
+    epsilon: Float[Array, ""]
+    greedy: bool = eqx.field(static=True, default=False)
+
+    def init_memory(self) -> tuple[()]:
+        """It remembers nothing."""
+        return ()
+
+    def act(
+        self, memory: tuple[()], timestep: TimeStep, *, key: Key[Array, ""]
+    ) -> tuple[tuple[()], Int[Array, ""], dict[str, Array]]:
+        """The record holds the `value` of the time step."""
+        worth = self.worth.mean(_judged(self.network, timestep))
+        best = jnp.argmax(worth).astype(jnp.int32)
+        record = {"value": worth.max()}
+        if self.greedy:
+            return memory, best, record
+        luck, other = jr.uniform(key, (2,))
+        other = jnp.minimum((other * worth.size).astype(jnp.int32), worth.size - 1)
+        return memory, jnp.where(luck < self.epsilon, other, best), record
+
+
+class State(NamedTuple):
+    """What DQN changes while it learns."""
+
+    network: QNetwork
+    target: QNetwork
+    optimiser: PyTree
+    updates: Int[Array, ""]
+
+
+class DQN(AbstractLearner[State]):
+    """The learner.
+
+    Attributes:
+        plan: the network's sizes; it has no memory and is not told what it did.
+        worth: how the network tells what an action is worth.
+        duelling, double: whether it is.
+        gamma: discount of the learner, multiplied with the environment's.
+        epsilon: chance of a random action at first, in the end, and over how many updates it falls
+            from the one to the other.
+        target_period: updates between two copies of the network to its target.
+        clip_reward: rewards are cut to [-1, 1].
+        learning_rate, adam_epsilon: of Adam.
+        max_norm: gradients are scaled down to this global norm.
+    """
+
+    plan: Plan = Plan(features=64, memory=64, heads=0, core="none", recalls=False)
+    worth: AbstractWorth = Scalar(huber=1.0)
+    duelling: bool = eqx.field(static=True, default=False)
+    double: bool = eqx.field(static=True, default=True)
+    gamma: float = eqx.field(static=True, default=0.99)
+    epsilon: tuple[float, float, int] = eqx.field(static=True, default=(1.0, 0.05, 10_000))
+    target_period: int = eqx.field(static=True, default=200)
+    clip_reward: bool = eqx.field(static=True, default=False)
+    learning_rate: float = eqx.field(static=True, default=1e-3)
+    adam_epsilon: float = eqx.field(static=True, default=1e-8)
+    max_norm: float = eqx.field(static=True, default=10.0)
+
+    def init(self, timestep: TimeStep, action_spec: ActionSpec, *, key: Key[Array, ""]) -> State:
+        """Fresh parameters.
+
+        Raises:
+            SpecError: an observation or action that the network cannot take.
+        """
+        network = q_network(
+            *(self.plan, timestep.observation, action_spec),
+            size=self.worth.size,
+            duelling=self.duelling,
+            key=key,
+        )
+        optimiser = self._optimiser().init(cast(Any, network))
+        return State(network, jax.tree.map(jnp.copy, network), optimiser, jnp.int32(0))
+
+    def agent(self, state: State) -> Actor:
+        """The policy as it is now, with its share of random actions."""
+        first, last, over = self.epsilon
+        share = jnp.clip(state.updates / max(over, 1), 0.0, 1.0)
+        return Actor(state.network, self.worth, first + share * (last - first))
+
+    def update(
+        self, state: State, trajectory: Trajectory, *, key: Key[Array, ""]
+    ) -> tuple[State, dict[str, Float[Array, "..."]]]:
+        """One step down the gradient, from windows `[steps of a return, batch]`."""
+        grads, metrics = jax.grad(self._loss, has_aux=True)(state.network, state.target, trajectory)
+        metrics["gradient_norm"] = optax.tree.norm(grads)
+        steps, optimiser = self._optimiser().update(grads, state.optimiser)
+        network = cast(QNetwork, optax.apply_updates(cast(Any, state.network), steps))
+        updates = state.updates + 1
+        copy = updates % self.target_period == 0
+        target = jax.tree.map(lambda x, y: jnp.where(copy, x, y), network, state.target)
+        return State(network, target, optimiser, updates), metrics
+
+    def score(self, state: State, trajectory: Trajectory) -> Report:
+        """How each column went, by the worths told while it was lived."""
+        return one_step_report(trajectory, trajectory.record["value"], self.gamma)
+
+    def _loss(
+        self, network: QNetwork, target: QNetwork, trajectory: Trajectory
+    ) -> tuple[Float[Array, ""], dict[str, Array]]:
+        reward, after = trajectory.next.reward, trajectory.next
+        reward = jnp.clip(reward, -1.0, 1.0) if self.clip_reward else reward
+        reward, discount, row = n_step(reward, self.gamma * after.discount, after.last())
+        seen, action = jax.tree.map(lambda x: x[0], (trajectory.timestep, trajectory.action))
+        after = jax.tree.map(lambda x: x[row, jnp.arange(row.size)], after)
+
+        told = _taken(_judged(network, seen), action)
+        options = _judged(target, after)
+        judge = _judged(network, after) if self.double else options
+        best = jnp.argmax(self.worth.mean(judge), axis=-1)
+        follows = jax.lax.stop_gradient(_taken(options, best))
+
+        losses = self.worth.loss(told, reward, discount, follows)
+        weight = jnp.ones_like(losses) if trajectory.weight is None else trajectory.weight
+        error = reward + discount * self.worth.mean(follows) - self.worth.mean(told)
+        metrics = {
+            "loss": (weight * losses).mean(),
+            "value": self.worth.mean(told).mean(),
+            SURPRISE: jnp.abs(error),
+        }
+        return metrics["loss"], metrics
+
+    def _optimiser(self) -> optax.GradientTransformation:
+        return optax.chain(
+            optax.clip_by_global_norm(self.max_norm),
+            optax.adam(self.learning_rate, eps=self.adam_epsilon),
+        )
+
+
+def _judged(network: QNetwork, timestep: TimeStep) -> Float[Array, "*batch actions size"]:
+    """What every action is worth at time steps by themselves."""
+    nothing = jnp.zeros(timestep.reward.shape, jnp.int32)
+    row = jax.tree.map(lambda x: x[None], senses_of(timestep, nothing))
+    memory = jax.tree.map(
+        lambda x: jnp.broadcast_to(x, (*timestep.reward.shape, *x.shape)), network.init_memory()
+    )
+    return network(memory, row)[1][0]
+
+
+def _taken(worths: Array, action: Int[Array, "batch"]) -> Float[Array, "batch size"]:
+    return jnp.take_along_axis(worths, action[:, None, None], axis=1)[:, 0]
