@@ -53,7 +53,7 @@ bench-train: $(VENV)/.stamp-dev ## training steps per second, beside the peer's
 	@$(BIN)/python benchmarks/bench_train.py $(ARGS)
 
 figures-ued: $(VENV)/.stamp-dev ## figures of curricula (ROWS="sfl rules"; ROWS=--list says which)
-	@$(BIN)/python benchmarks/ued/figures.py $(ROWS)
+	@$(BIN)/python benchmarks/figures.py ued $(ROWS)
 
 bench-ued: $(VENV)/.stamp-ued ## environment design beside JaxUED and minimax (installs both)
 	@$(BIN)/python benchmarks/bench_ued.py $(ARGS)

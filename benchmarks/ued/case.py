@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
+from curves import Figures
 
 from meadow.core.agent import AbstractAgent
 from meadow.core.curriculum import AbstractCurriculum, AbstractExaminer
@@ -27,6 +28,7 @@ from meadow.tasks.maze.blocks import Blocks
 from meadow.tasks.maze.perfect import Perfect
 from meadow.tasks.maze.solve import path
 
+FIGURES = Figures("ued")
 SEEDS = 5
 STUDENT = MAZE_SMALL.learner  # of the preset `maze-small`
 PLAN = STUDENT.plan

@@ -12,8 +12,8 @@ from typing import Any
 import jax
 import jax.random as jr
 import numpy as np
-from case import LARGE, SEEDS, SMALL, Case, Curves, run, student
-from draw import area, interval, save
+from curves import area, interval
+from ued.case import FIGURES, LARGE, SEEDS, SMALL, Case, Curves, run, student
 
 from meadow.core.curriculum import AbstractCurriculum
 from meadow.curricula.accel import ACCEL
@@ -82,7 +82,7 @@ def dr() -> None:
     """DR learns: random levels and perfect mazes are solved after 300 updates."""
     fresh, curves = fresh_of(LARGE, 300, 50), dr_of(LARGE, 300, 50)
     ends = {name: fresh[name][-1] for name in ("random", "perfect")}
-    save(
+    FIGURES.save(
         "dr",
         "Domain randomisation learns to find its way",
         {"a new level every episode": fresh, "one level for 121 steps": curves},
@@ -131,7 +131,7 @@ def plr_machinery() -> None:
     gap = compare(curves["random"][-1], base["random"][-1])
     ratio = curves["regret replayed"][1:].mean(0) / curves["regret random"][1:].mean(0)
     solvable = float(curves["task_solvable"][2:].min())
-    save(
+    FIGURES.save(
         "plr_machinery",
         "Robust PLR keeps up with DR, and replays levels with more regret",
         {"PLR": curves, "DR": base},
@@ -158,7 +158,7 @@ def sfl() -> None:
     chosen = SFL(SMALL.space, capacity=128, candidates=1024, period=40)
     curves = lived(SMALL, chosen, 300, 50, look=4 * SMALL.horizon)
     gap = compare(area(curves["worst tenth"]), area(base["worst tenth"]))
-    save(
+    FIGURES.save(
         "sfl",
         "Sampling for learnability helps where students are worst",
         {"SFL": curves, "DR": base},
@@ -182,7 +182,7 @@ def accel_grows() -> None:
     base = lived(LARGE, Uniform(bare), 160, 40)
     gap = compare(curves["perfect"][-1], base["perfect"][-1])
     walls, path = curves["task_walls"][-1], curves["task_path"][-1]
-    save(
+    FIGURES.save(
         "accel_grows",
         "ACCEL grows mazes out of empty rooms",
         {"ACCEL": curves, "DR on empty rooms": base},
@@ -204,7 +204,7 @@ def accel_weak() -> None:
     edited = lived(SMALL, accel(SMALL, empty=False, space=weak, replay=0.5), 250, 50)
     drawn = lived(SMALL, plr(SMALL, space=weak), 250, 50)
     gap = compare(edited["perfect"][-1], drawn["perfect"][-1])
-    save(
+    FIGURES.save(
         "accel_weak",
         "With a generator of five walls, edits reach what draws do not",
         {"ACCEL": edited, "robust PLR": drawn},
@@ -219,7 +219,7 @@ def parallel() -> None:
     at_once = lived(SMALL, plr(SMALL, parallel=True), 200, 50)
     ratio = float(serial["seconds"][-1, 0] / at_once["seconds"][-1, 0])
     gap = compare(at_once["random"][-1], serial["random"][-1])
-    save(
+    FIGURES.save(
         "parallel",
         "Parallel PLR: the same updates in less time",
         {"parallel": at_once, "serial": serial},
@@ -243,7 +243,7 @@ def replacement() -> None:
     often = lived(SMALL, plr(SMALL, buffer=twice), 200, 50)
     gap = compare(area(once["random"]), area(often["random"]))
     distinct = {"without": once["distinct"][1:].mean(0), "with": often["distinct"][1:].mean(0)}
-    save(
+    FIGURES.save(
         "replacement",
         "Replay at T = 0.3, drawn without and with replacement",
         {"without": once, "with": often},
@@ -268,7 +268,7 @@ def ncc() -> None:
     base = dr_of(case, 200, 50)
     entropy, related = curves["entropy"], curves["mass and learnability"][1:]
     late = np.abs(np.diff(entropy[-4:], axis=0)).mean()
-    save(
+    FIGURES.save(
         "ncc",
         "NCC: chances climb towards learnability and settle",
         {"NCC": curves, "DR": base},

@@ -10,8 +10,8 @@ from collections.abc import Callable
 import jax
 import jax.random as jr
 import numpy as np
-from case import SEEDS, Curves, run
-from draw import area, interval, save
+from curves import area, interval
+from ued.case import FIGURES, SEEDS, Curves, run
 
 from meadow.core.agent import AbstractAgent
 from meadow.core.curriculum import AbstractCurriculum
@@ -62,7 +62,7 @@ def numbers() -> None:
     areas = {name: area(curves["worst tenth"]) for name, curves in runs.items()}
     last = {name: curves["worst tenth"][-1] for name, curves in runs.items()}
     gaps = {name: compare(areas[name], areas["DR"]) for name in ("robust PLR", "SFL")}
-    save(
+    FIGURES.save(
         "numbers",
         "Curricula over continuous parameters: a cart-pole of unknown physics",
         runs,

@@ -12,8 +12,8 @@ from typing import cast
 import jax
 import jax.random as jr
 import numpy as np
-from case import SEEDS, Curves, run, within
-from draw import interval, save
+from curves import interval
+from ued.case import FIGURES, SEEDS, Curves, run, within
 
 from meadow.core.agent import AbstractAgent
 from meadow.core.curriculum import AbstractCurriculum
@@ -79,7 +79,7 @@ def rules() -> None:
     others = [name for name in runs if name != "uniform"]
     ends = {name: interval(x) for name, x in last.items()}
     apart = [name for name in others if ends[name].low > ends["uniform"].high]
-    save(
+    FIGURES.save(
         "rules",
         "Curricula over hidden rules, judged on held-out tasks (all steps counted)",
         runs,

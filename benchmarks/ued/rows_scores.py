@@ -12,9 +12,9 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
-from case import SEEDS, SMALL, run
-from draw import COLOURS, RESULTS, interval, write
-from rows_mazes import spearman
+from curves import COLOURS, interval
+from ued.case import FIGURES, SEEDS, SMALL, run
+from ued.rows_mazes import spearman
 
 from meadow.core.report import Report
 from meadow.curricula.uniform import Uniform
@@ -65,7 +65,7 @@ def scores() -> None:
         for name, row in told.items()
     }
     _bars(table)
-    write(
+    FIGURES.write(
         "scores",
         "What scores say of 2,000 levels, as rank correlations with other attempts",
         {},
@@ -98,6 +98,6 @@ def _bars(table: dict[str, dict[str, Any]]) -> None:
     panel.spines[["top", "right"]].set_visible(False)
     panel.legend(fontsize=9, frameon=False, loc="lower right")
     figure.suptitle("What scores say, beside what they are meant to say", fontsize=11)
-    RESULTS.mkdir(parents=True, exist_ok=True)
-    figure.savefig(RESULTS / "scores.png", dpi=140)
+    FIGURES.folder.mkdir(parents=True, exist_ok=True)
+    figure.savefig(FIGURES.folder / "scores.png", dpi=140)
     pyplot.close(figure)

@@ -12,8 +12,8 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
-from case import PLAN, STUDENT, Case, Curves, run
-from draw import interval, save
+from curves import interval
+from ued.case import FIGURES, PLAN, STUDENT, Case, Curves, run
 
 from meadow.agents.ppo import PPO
 from meadow.curricula.designed import Designed
@@ -89,7 +89,7 @@ def paired() -> None:
         "solvable at least .6": solvable[-1].mean() >= 0.6,
         "random levels at least .8": curves["random"][-1].mean() >= 0.8,
     }
-    save(
+    FIGURES.save(
         "paired",
         "PAIRED: a teacher paid by regret builds levels that can be solved",
         {"PAIRED": curves},
@@ -103,7 +103,7 @@ def adversary() -> None:
     """The minimax adversary degenerates: it builds what cannot be solved."""
     curves = lived("neg_return", None)
     solvable = curves["solvable"][-1]
-    save(
+    FIGURES.save(
         "adversary",
         "A teacher paid when its student fails builds what nobody can solve",
         {"minimax adversary": curves},
@@ -123,7 +123,7 @@ def population() -> None:
     """Population PAIRED with four students, beside that with two."""
     four, two = lived("population_regret", 4), lived("population_regret", 2)
     mean = {"four": four["worth"][1:].mean(0), "two": two["worth"][1:].mean(0)}
-    save(
+    FIGURES.save(
         "population",
         "More students, more regret: the best of four against their mean",
         {"4 students": four, "2 students": two},

@@ -1,0 +1,63 @@
+"""Figures: each row is a claim, lived by several seeds and drawn.
+
+    python benchmarks/figures.py ued paired adversary     # these rows, of environment design
+    python benchmarks/figures.py ued --list
+    python benchmarks/figures.py ued sfl --redraw         # from the numbers that are there
+
+A row takes up to half an hour on two cores. It writes benchmarks/results/ued/ROW.png and ROW.json
+(curves of every seed, what was found with intervals, and whether it passes) and prints its verdict
+as a line of JSON.
+"""
+
+import argparse
+import importlib
+import sys
+
+from curves import Figures
+
+FILES = {
+    "ued": {
+        "dr": "rows_mazes",
+        "plr_machinery": "rows_mazes",
+        "scores": "rows_scores",
+        "sfl": "rows_mazes",
+        "accel_grows": "rows_mazes",
+        "accel_weak": "rows_mazes",
+        "parallel": "rows_mazes",
+        "replacement": "rows_mazes",
+        "ncc": "rows_mazes",
+        "rules": "rows_rules",
+        "numbers": "rows_numbers",
+        "paired": "rows_teachers",
+        "adversary": "rows_teachers",
+        "population": "rows_teachers",
+    },
+}
+"""Rows of what, and the file each is in."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("what", choices=FILES, help="which figures")
+    parser.add_argument("rows", nargs="*", help="which of them; all when none is named")
+    parser.add_argument("--list", action="store_true", help="say which there are")
+    parser.add_argument("--redraw", action="store_true", help="live nothing, draw again")
+    given = parser.parse_args()
+    files = FILES[given.what]
+    unknown = [row for row in given.rows if row not in files]
+    if unknown:
+        parser.error(f"no such row: {', '.join(unknown)}; there are {', '.join(files)}")
+    for row in given.rows or files:
+        if given.redraw:
+            Figures(given.what).redraw(row)
+            continue
+        make = getattr(importlib.import_module(f"{given.what}.{files[row]}"), row)
+        if given.list:
+            print(f"{row:14} {make.__doc__.splitlines()[0]}")
+            continue
+        print(f"--- {row}", file=sys.stderr, flush=True)
+        make()
+
+
+if __name__ == "__main__":
+    main()
