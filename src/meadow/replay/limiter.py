@@ -100,24 +100,57 @@ class Limiter(eqx.Module):
     def due(self, inserts: Int[Array, "*counts"], num: int) -> Int[Array, "*counts"]:
         """How many draws of `num` items should have been made after so many inserts in all.
 
+        Exact for a ratio that is a fraction of whole numbers up to a million.
+
         >>> Limiter.ratio_of(samples=8.0, least=100).due(jnp.arange(100, 112, 4), 32).tolist()
         [0, 1, 2]
         """
-        each = fractions.Fraction(self.ratio).limit_denominator(10**6) / num
+        finest = min(10**6, (2**31 - 1) // num)
+        each = fractions.Fraction(self.ratio).limit_denominator(finest) / num
         whole, rest = jnp.divmod(jnp.maximum(inserts - self.least, 0), each.denominator)
-        return whole * each.numerator + rest * each.numerator // each.denominator
+        return whole * each.numerator + _share(rest, each.numerator, each.denominator)
 
     def check_batch(self, inserted: int, sampled: int) -> None:
-        """That readers of `sampled` and writers of `inserted` items at a time cannot lock.
+        """That readers of `sampled` and writers of `inserted` items at a time, all or none, never
+        wait for one another, as long as nothing is deleted but to make room.
 
         Raises:
             SpecError: the window is too narrow for such batches.
         """
-        half = min(self.ratio * self.least - self.low, self.high - self.ratio * self.least)
-        needed = max(sampled, inserted * self.ratio)
-        if half < needed:
+        width, needed = self.high - self.low, sampled + inserted * self.ratio
+        if width < needed:
             raise SpecError(
-                f"Batches of {inserted} inserts and {sampled} samples need a window of {needed:g} "
-                f"samples either side of {self.ratio * self.least:g}, got {half:g}. Raise `slack` "
-                f"to {needed:g}, or make batches smaller."
+                f"Batches of {inserted} inserts and {sampled} samples need bounds {needed:g} "
+                f"apart, got low={self.low:g} and high={self.high:g}. Widen the window, or make "
+                "batches smaller."
             )
+        # The batch with which the first `least` items are there.
+        filled = -(-self.least // inserted) * inserted
+        if filled > self.least and filled * self.ratio > self.high:
+            raise SpecError(
+                f"Batches of {inserted} inserts never reach least={self.least}: {filled} items are "
+                f"{filled * self.ratio:g} samples ahead, beyond high={self.high:g}. Raise `high`, "
+                f"or write least={filled}."
+            )
+
+
+def _share(count: Int[Array, "*counts"], part: int, of: int) -> Int[Array, "*counts"]:
+    """`count * part // of` for counts below `of`, by long multiplication: the product itself may be
+    more than 32 bits hold.
+
+    >>> _share(jnp.int32(2**31 - 3), 2**31 - 2, 2**31 - 1).item() == 2**31 - 4
+    True
+    """
+    whole, part = divmod(part, of)
+    count = count.astype(jnp.uint32)
+    share, rest = jnp.zeros_like(count), jnp.zeros_like(count)
+
+    def carry(share: Array, rest: Array) -> tuple[Array, Array]:
+        over = rest >= of
+        return share + over, jnp.where(over, rest - of, rest)
+
+    for bit in f"{part:b}":
+        share, rest = carry(2 * share, 2 * rest)
+        if bit == "1":
+            share, rest = carry(share, rest + count)
+    return (whole * count + share).astype(jnp.int32)

@@ -2,8 +2,8 @@
 
     P(i) = p_i^alpha / sum_j p_j^alpha,    w_i = (N P(i))^-beta / max_j w_j
 
-New windows have the greatest priority there has been, so that each is soon seen once. A draw is
-stratified: the shares are divided into `num` equal parts and one is drawn from each.
+New windows have the greatest priority there has been, so that each is soon seen once; 1 before
+there was any. A surprise that is no number changes nothing. A draw is stratified: the shares are divided into `num` equal parts and one is drawn from each.
 
 References: Schaul et al., Prioritized Experience Replay, 2016, eq. 1 and algorithm 1.
 """
@@ -15,7 +15,7 @@ from jaxtyping import Array, Float, Int, Key
 
 from meadow.core.errors import SpecError
 from meadow.replay.selector import AbstractSelector, Chosen, Span
-from meadow.replay.tree import Tree, find, grown, leaves, put, total
+from meadow.replay.tree import BEYOND, Tree, find, grown, leaves, put, total
 
 _LEAST = 1e-6  # nothing is so well known that it is never seen again
 
@@ -23,7 +23,7 @@ _LEAST = 1e-6  # nothing is so well known that it is never seen again
 class State(eqx.Module):
     """Attributes:
     tree: p^alpha of every window, life by life; 0 where nothing is to be drawn.
-    most: the greatest p^alpha there has been.
+    most: the greatest p^alpha that was told; 0 while none was.
     times: how often each was learnt from, where that is limited.
     """
 
@@ -58,13 +58,16 @@ class Prioritised(AbstractSelector[State]):
     def init(self, places: int, lives: int) -> State:
         """Nothing to draw."""
         times = None if self.times is None else jnp.zeros(places * lives, jnp.int32)
-        return State(grown(places * lives), jnp.float32(1.0), times)
+        return State(grown(places * lives), jnp.float32(0.0), times)
 
     def add(self, state: State, before: Span, after: Span, most: int) -> State:
         """What is lost has no chance, what is new the greatest."""
-        lost = self._leaves(after, before.oldest, after.oldest, most)
+        # Where something new takes a place at once, nothing is lost: no leaf is named twice.
+        oldest = jnp.maximum(before.oldest, after.end - after.places)
+        lost = self._leaves(after, oldest, after.oldest, most)
         new = self._leaves(after, before.end, after.end, most)
-        values = jnp.concatenate([jnp.zeros(lost.size), jnp.full(new.size, state.most)])
+        chance = jnp.where(state.most > 0, state.most, 1.0)
+        values = jnp.concatenate([jnp.zeros(lost.size), jnp.full(new.size, chance)])
         tree = put(state.tree, jnp.concatenate([lost, new]), values)
         times = None if state.times is None else state.times.at[new].set(0, mode="drop")
         return State(tree, state.most, times)
@@ -86,12 +89,13 @@ class Prioritised(AbstractSelector[State]):
         """Their chance is what they surprised with; none, once they were seen often enough."""
         kept = chosen.number >= span.oldest
         leaf = chosen.number % span.places * span.lives + chosen.life
-        leaf = jnp.where(kept, leaf, span.places * span.lives)
+        leaf = jnp.where(kept, leaf, BEYOND)
         most, times = state.most, state.times
         chance = leaves(state.tree, leaf)
         if surprise is not None:
-            chance = (jnp.abs(surprise) + _LEAST) ** self.alpha
-            most = jnp.maximum(most, jnp.where(kept, chance, 0.0).max())
+            known = jnp.isfinite(surprise)
+            chance = jnp.where(known, (jnp.abs(surprise) + _LEAST) ** self.alpha, chance)
+            most = jnp.maximum(most, jnp.where(kept & known, chance, 0.0).max())
         if times is not None and self.times is not None:
             times = times.at[leaf].add(1, mode="drop")
             seen = times.at[leaf].get(mode="clip")
@@ -106,4 +110,4 @@ class Prioritised(AbstractSelector[State]):
         """Those of the numbers from `start` to `end`; beyond the tree, where there are fewer."""
         number = start + jnp.arange(most)
         leaf = (number % span.places * span.lives)[:, None] + jnp.arange(span.lives)
-        return jnp.where((number < end)[:, None], leaf, span.places * span.lives).ravel()
+        return jnp.where((number < end)[:, None], leaf, BEYOND).ravel()

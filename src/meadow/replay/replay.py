@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Key, PyTree
 
-from meadow.core.errors import SpecError
+from meadow.core.errors import SpecError, UnknownNameError
 from meadow.core.store import AbstractStore, Draw
 from meadow.core.timestep import TimeStep
 from meadow.core.trajectory import Trajectory
@@ -83,6 +83,7 @@ class Replay(AbstractStore[State]):
 
     Raises:
         SpecError: sizes below 1; while tracing, chunks that do not suit.
+        UnknownNameError: the agent writes nothing of that name down (while tracing).
     """
 
     capacity: int = eqx.field(static=True)
@@ -191,7 +192,7 @@ class Replay(AbstractStore[State]):
             after = _seeing(after, observation)
             weight = jnp.where(known.all(axis=0), weight, 0.0)
         memory = jax.tree.map(
-            lambda ring: ring[first * ring.shape[0] // rows % ring.shape[0], life], state.memory
+            lambda ring: ring[first % rows // (rows // ring.shape[0]), life], state.memory
         )
         ending = jax.tree.map(lambda x: x[-1], after)
         trajectory = Trajectory(
@@ -210,7 +211,11 @@ class Replay(AbstractStore[State]):
         after = trajectory.next
         if self.ends is not None:
             after = _seeing(after, None)
-        record = {name: trajectory.record[name] for name in self.record}
+        known = trajectory.record if isinstance(trajectory.record, dict) else {}
+        for name in self.record:
+            if name not in known:
+                raise UnknownNameError("part of what the agent wrote down", name, known)
+        record = {name: known[name] for name in self.record}
         return Rows(trajectory.timestep, trajectory.action, after, trajectory.trial_ended, record)
 
     def _memory(self, trajectory: Trajectory) -> PyTree:

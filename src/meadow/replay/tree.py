@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 _CHILDREN = 16
+BEYOND = 2**31 - 1  # a leaf that no tree has
 
 Tree = tuple[Float[Array, "_"], ...]
 """Levels from the leaves up; the last has at most sixteen sums."""
@@ -35,7 +36,7 @@ def total(tree: Tree) -> Float[Array, ""]:
 
 
 def put(tree: Tree, where: Int[Array, "num"], values: Float[Array, "num"]) -> Tree:
-    """The tree with other leaves; those beyond its end are passed over."""
+    """The tree with other leaves; `BEYOND` is passed over."""
     leaves, *above = tree
     levels = [leaves.at[where].set(values, mode="drop")]
     for level in above:
@@ -52,9 +53,10 @@ def find(tree: Tree, shares: Float[Array, "num"]) -> Int[Array, "num"]:
     for level in reversed(tree):
         children = level.reshape(-1, _CHILDREN)[where]
         sums = jnp.cumsum(children, axis=-1)
-        # Rounding may lead past the last child that is not 0.
+        # Rounding may lead to a child that is 0, or past the last that is not.
         last = (_CHILDREN - 1) - jnp.argmax(children[:, ::-1] > 0, axis=-1)
-        child = jnp.minimum((sums <= shares[:, None]).sum(axis=-1), last)
+        passed = (sums > shares[:, None]) & (children > 0)
+        child = jnp.where(passed.any(axis=-1), jnp.argmax(passed, axis=-1), last)
         before = jnp.take_along_axis(sums - children, child[:, None], axis=-1)[:, 0]
         shares = shares - before
         where = where * _CHILDREN + child.astype(jnp.int32)
@@ -62,5 +64,5 @@ def find(tree: Tree, shares: Float[Array, "num"]) -> Int[Array, "num"]:
 
 
 def leaves(tree: Tree, where: Int[Array, "num"]) -> Float[Array, "num"]:
-    """Some leaves; the last for those beyond its end."""
+    """Some leaves; anything for `BEYOND`."""
     return tree[0].at[where].get(mode="clip")
