@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
@@ -59,7 +60,7 @@ def test_at_once_is_step_by_step(plan):
     memories, judgement = live(memory, senses)
     for x, one in zip(jax.tree.leaves(memories), jax.tree.leaves(start), strict=True):
         assert x.shape == (TIME, BATCH, *one.shape)
-    assert judgement.logits.shape == (TIME, BATCH, ACTIONS)
+    assert judgement.policy.logits.shape == (TIME, BATCH, ACTIONS)
     assert judgement.value.shape == (TIME, BATCH)
     for life in range(BATCH):
         memory = network.init_memory()
@@ -105,7 +106,8 @@ def test_what_is_not_recalled_is_not_told_and_values_are_an_ensemble():
     judge = jax.jit(lambda senses: network(memory, senses)[1])
     others = {"action": senses.action * 0, "reward": senses.reward + 1, "first": ~senses.first}
     judgement, blind = judge(senses), judge(Senses(**vars(senses) | others))
-    np.testing.assert_array_equal(judgement.logits, blind.logits, "something is told after all")
+    for x, y in zip(jax.tree.leaves(judgement), jax.tree.leaves(blind), strict=True):
+        np.testing.assert_array_equal(x, y, "something is told after all")
     values = np.asarray(judgement.values)
     assert values.shape == (TIME, BATCH, 3) and values.std(-1).min() > 0, "weights of their own"
     np.testing.assert_allclose(judgement.value, values.mean(-1), rtol=1e-5)
@@ -118,7 +120,7 @@ def test_half_precision_is_close_and_keeps_what_must_be_exact():
 
     def loss(network):
         memories, judgement = network(memory, senses)
-        total = jax.nn.log_softmax(judgement.logits)[..., 0] + judgement.value
+        total = jax.nn.log_softmax(judgement.policy.logits)[..., 0] + judgement.value
         return total.mean(), (memories, judgement)
 
     def look(precision):
@@ -133,6 +135,21 @@ def test_half_precision_is_close_and_keeps_what_must_be_exact():
     assert any((x != y).any() for x, y in zip(got[0], expected[0], strict=True)), "and is not exact"
 
 
+@pytest.mark.parametrize(("low", "high"), [(-1.0, 5.0), (0.0, float("inf"))])
+def test_vectors_are_drawn_in_units_of_half_the_box(low, high):
+    plan, seen = PLANS["one layer, no heads"], {"x": jnp.ones(3)}
+    network = actor_critic(plan, seen, Box((2,), low, high), key=jr.key(0))
+    network = eqx.tree_at(lambda n: n.log_std, network, jnp.array([0.0, -1.0]))
+    nothing = jnp.float32(0)
+    senses = Senses(seen, network.no_action(), nothing, nothing > 0, nothing > 0)
+    row = jax.tree.map(lambda x: x[None], senses)
+    policy = network(network.init_memory(), row)[1].policy
+    middle, half = (2.0, 3.0) if np.isfinite(high) else (0.0, 1.0)
+    np.testing.assert_allclose(policy.mean, np.full((1, 2), middle), atol=0.05 * half,
+                               err_msg="at first the middle")  # fmt: skip
+    np.testing.assert_allclose(np.exp(policy.log_std), half * np.exp([[0.0, -1.0]]), rtol=1e-5)
+
+
 def test_an_observation_of_nothing_is_left_out():
     plan = PLANS["one layer, no heads"]
     seen = {"view": jnp.zeros((3, 3), jnp.uint8), "rules": jnp.zeros((0, 4), jnp.uint8)}
@@ -141,8 +158,8 @@ def test_an_observation_of_nothing_is_left_out():
 
 def test_what_a_plan_cannot_take_is_said():
     plan = PLANS["convolutions"]
-    with pytest.raises(SpecError, match="discrete"):
-        actor_critic(plan, {"view": jnp.zeros(3)}, Box((1,), 0.0, 1.0), key=jr.key(0))
+    with pytest.raises(SpecError, match="among actions or vectors"):
+        actor_critic(plan, {"view": jnp.zeros(3)}, Box((1, 2), 0.0, 1.0), key=jr.key(0))
     with pytest.raises(SpecError, match="No encoder for observation 'pixels'"):
         actor_critic(plan, {"pixels": jnp.zeros((4, 4, 3))}, Discrete(2), key=jr.key(0))
     with pytest.raises(UnknownNameError, match="Did you mean 'bfloat16'"):

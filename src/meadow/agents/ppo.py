@@ -7,6 +7,8 @@
   ordinary PPO.
 **time limits** where a trial is truncated, the value of its true final observation stands in for
   what would have followed; only where the environment says that nothing follows it is 0.
+**actions that are vectors** are drawn from a normal distribution whose spread is learnt but does not
+  depend on what is seen; what was drawn is learnt from, what is done is cut to the box.
 **differs from the papers in** nothing but these two points, and not in the second where
   `bootstrap` is false.
 **reference** Schulman et al., Proximal Policy Optimization Algorithms, 2017, eq. 7 and 9; Duan et
@@ -20,9 +22,11 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import optax
-from jaxtyping import Array, Float, Int, Key, PyTree
+from jaxtyping import Array, Float, Key, PyTree, Shaped
 
-from meadow.core.agent import AbstractAgent
+from meadow.agents.actor import Actor as Actor
+from meadow.agents.actor import Memory as Memory
+from meadow.agents.actor import drawn
 from meadow.core.learner import AbstractLearner
 from meadow.core.report import Report
 from meadow.core.spec import ActionSpec
@@ -33,40 +37,6 @@ from meadow.nn.plan import Plan
 from meadow.nn.trunk import Senses, replayed, senses_of
 from meadow.returns import gae
 from meadow.scores import report
-
-
-class Memory(NamedTuple):
-    """What the agent carries from step to step."""
-
-    hidden: PyTree
-    action: Int[Array, ""]
-
-
-class Actor(AbstractAgent[Memory]):
-    """Samples from its policy, or takes the likeliest action where `greedy`."""
-
-    network: ActorCritic
-    greedy: bool = eqx.field(static=True, default=False)
-
-    def init_memory(self) -> Memory:
-        """A memory of nothing, and no previous action."""
-        return Memory(self.network.init_memory(), jnp.int32(-1))
-
-    def act(
-        self, memory: Memory, timestep: TimeStep, *, key: Key[Array, ""]
-    ) -> tuple[Memory, Int[Array, ""], dict[str, Array]]:
-        """The record holds `log_prob` of the action and `value` of the time step; of an ensemble
-        also all `values`, and its `doubt`."""
-        row = jax.tree.map(lambda x: x[None], senses_of(timestep, memory.action))
-        lived = self.network(memory.hidden, row)
-        hidden, judgement = jax.tree.map(lambda x: x[0], lived)
-        logits = jax.nn.log_softmax(judgement.logits)
-        action = jnp.argmax(logits) if self.greedy else jr.categorical(key, logits)
-        action = action.astype(jnp.int32)
-        record = {"log_prob": logits[action], "value": judgement.value}
-        if len(self.network.values) > 1:
-            record |= {"values": judgement.values, "doubt": judgement.doubt}
-        return Memory(hidden, action), action, record
 
 
 class State(NamedTuple):
@@ -80,7 +50,7 @@ class Rows(NamedTuple):
     """What the loss needs of a chunk; every leaf `[time, batch, ...]`."""
 
     senses: Senses
-    action: Int[Array, "time batch"]
+    action: Shaped[Array, "time batch *action"]
     log_prob: Float[Array, "time batch"]
     values: Float[Array, "time batch values"]
     advantage: Float[Array, "time batch"]
@@ -176,7 +146,7 @@ class PPO(AbstractLearner[State]):
         record = trajectory.record
         return Rows(
             senses=_told(trajectory),
-            action=trajectory.action,
+            action=drawn(trajectory),
             log_prob=record["log_prob"],
             values=record.get("values", record["value"][..., None]),
             advantage=advantages,
@@ -228,9 +198,8 @@ class PPO(AbstractLearner[State]):
         self, network: ActorCritic, hidden: PyTree, rows: Rows
     ) -> tuple[Float[Array, ""], dict[str, Array]]:
         _, judgement = network(hidden, rows.senses)
-        log_probs = jax.nn.log_softmax(judgement.logits)
-        taken = jnp.take_along_axis(log_probs, rows.action[..., None], axis=-1)[..., 0]
-        entropy = -jnp.sum(jnp.exp(log_probs) * log_probs, axis=-1).mean()
+        taken = judgement.policy.log_prob(rows.action)
+        entropy = judgement.policy.entropy().mean()
 
         ratio = jnp.exp(taken - rows.log_prob)
         advantages = rows.advantage - rows.advantage.mean()

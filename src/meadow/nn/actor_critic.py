@@ -1,21 +1,24 @@
 """ActorCritic: a trunk, a policy and values."""
 
+import math
+
 import equinox as eqx
 import jax.numpy as jnp
 import jax.random as jr
-from jaxtyping import Array, Float, Key, PyTree
+from jaxtyping import Array, Float, Key, PyTree, Shaped
 
 from meadow.core.errors import SpecError
-from meadow.core.spec import ActionSpec, Discrete
+from meadow.core.spec import ActionSpec, Box, Discrete
+from meadow.nn.distribution import Categorical, Normal
 from meadow.nn.head import Head
 from meadow.nn.plan import Plan, parts
 from meadow.nn.trunk import Senses, Trunk
 
 
 class Judgement(eqx.Module):
-    """A policy's logits and what each of an ensemble says going on is worth."""
+    """A policy's distribution, and what each of an ensemble says going on is worth."""
 
-    logits: Float[Array, "*batch actions"]
+    policy: Categorical | Normal
     values: Float[Array, "*batch values"]
 
     @property
@@ -30,23 +33,45 @@ class Judgement(eqx.Module):
 
 
 class ActorCritic(eqx.Module):
-    """A policy and value function for discrete actions, with a memory."""
+    """A policy and value function, with a memory.
+
+    Actions that are vectors are drawn from a normal distribution, in which half the box is the
+    unit of length. Its spread does not depend on what is seen, and it has no bounds: whoever acts
+    cuts what was drawn to the box.
+
+    Attributes:
+        log_std: of the normal distribution, in units of half the box; None for discrete actions.
+        box: where vectors must lie; None for discrete actions.
+    """
 
     trunk: Trunk
     policy: Head
     values: tuple[Head, ...]
+    log_std: Float[Array, "num"] | None = None
+    box: Box | None = None
 
     def init_memory(self) -> PyTree:
         """The memory at the start of a trial."""
         return self.trunk.init_memory()
+
+    def no_action(self) -> Shaped[Array, "*action"]:
+        """What stands for the action before, where there is none."""
+        return jnp.int32(-1) if self.box is None else jnp.zeros(self.box.shape)
 
     def __call__(self, memory: PyTree, senses: Senses) -> tuple[PyTree, Judgement]:
         """Live through `senses`, `[time, *batch, ...]`: the memory after each step, and each
         judgement."""
         memories, outputs = self.trunk(memory, senses)
         values = [head(outputs, self.trunk.precision) for head in self.values]
-        logits = self.policy(outputs, self.trunk.precision)
-        return memories, Judgement(logits, jnp.concatenate(values, axis=-1))
+        policy = self._policy(self.policy(outputs, self.trunk.precision))
+        return memories, Judgement(policy, jnp.concatenate(values, axis=-1))
+
+    def _policy(self, told: Float[Array, "*batch num"]) -> Categorical | Normal:
+        if self.box is None or self.log_std is None:
+            return Categorical(told)
+        middle, half = _middle_and_half(self.box)
+        log_std = jnp.broadcast_to(self.log_std + math.log(half), told.shape)
+        return Normal(middle + half * told, log_std)
 
 
 def actor_critic(
@@ -60,9 +85,19 @@ def actor_critic(
     Raises:
         SpecError: an observation or action that this network cannot take.
     """
-    if not isinstance(action_spec, Discrete):
-        raise SpecError(f"`ActorCritic` chooses among discrete actions, got {action_spec}.")
+    box = None if isinstance(action_spec, Discrete) else action_spec
+    if box is not None and (len(box.shape) != 1 or box.low == box.high):
+        raise SpecError(f"`ActorCritic` chooses among actions or vectors, got {box}.")
     keys = iter(jr.split(key, len(parts(observation)) + 4 + 2 * plan.values))
     trunk = plan.trunk(observation, action_spec, keys)
-    policy = plan.head(action_spec.num, 0.01, keys)
-    return ActorCritic(trunk, policy, tuple(plan.head(1, 1.0, keys) for _ in range(plan.values)))
+    size = action_spec.num if isinstance(action_spec, Discrete) else math.prod(action_spec.shape)
+    policy = plan.head(size, 0.01, keys)
+    values = tuple(plan.head(1, 1.0, keys) for _ in range(plan.values))
+    return ActorCritic(trunk, policy, values, None if box is None else jnp.zeros(size), box)
+
+
+def _middle_and_half(box: Box) -> tuple[float, float]:
+    """Of a box; of one without bounds 0 and 1."""
+    if math.isinf(box.low) or math.isinf(box.high):
+        return 0.0, 1.0
+    return 0.5 * (box.low + box.high), 0.5 * (box.high - box.low)

@@ -40,7 +40,8 @@ class Categorical(AbstractDistribution):
 
     def sample(self, *, key: Key[Array, ""]) -> Int[Array, "*batch"]:
         """A number."""
-        return jr.categorical(key, self.logits).astype(jnp.int32)
+        # Of normalised logits, which `log_prob` needs too: computed once where both are asked for.
+        return jr.categorical(key, jax.nn.log_softmax(self.logits)).astype(jnp.int32)
 
     def mode(self) -> Int[Array, "*batch"]:
         """A number."""
