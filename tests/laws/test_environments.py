@@ -9,6 +9,7 @@ import pytest
 from jaxtyping import Array, Key
 
 from meadow.envs.cartpole import CartPole, physics
+from meadow.envs.catch import Catch
 from meadow.envs.fresh import Fresh
 from meadow.envs.maze.editor import Placing
 from meadow.envs.maze.environment import MazeWorld
@@ -94,6 +95,7 @@ ENVIRONMENTS = [
         {"hidden": other_walls, "time_limit": 12},
     ),
     (FRESH, FRESH.nothing, {}),
+    (Catch(rows=4, columns=3), Only(()), {}),
     (Placing(3, 4, 4, choose_direction=True), Only(()), {"max_steps": 7}),
     (Toggling(3, 4, edits=7), Only(()), {"max_steps": 7}),
     (ParameterEditor((0.0,) * 7, (1.0,) * 7), Only(()), {"max_steps": 7}),
