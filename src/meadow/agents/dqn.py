@@ -11,7 +11,8 @@
 **reference** Mnih et al., Human-level control through deep reinforcement learning, 2015; van
   Hasselt et al., Deep Reinforcement Learning with Double Q-learning, 2016; Wang et al., 2016
   (duelling); Schaul et al., 2016 (weights and surprise); Bellemare et al., 2017 (C51); Dabney et
-  al., 2018 (quantiles); Hessel et al., Rainbow, 2018.
+  al., 2018 (quantiles); Hessel et al., Rainbow, 2018; Vieillard et al., Munchausen Reinforcement
+  Learning, 2020, eq. 1.
 """
 
 from typing import Any, NamedTuple, cast
@@ -24,6 +25,7 @@ import optax
 from jaxtyping import Array, Float, Int, Key, PyTree
 
 from meadow.core.agent import AbstractAgent
+from meadow.core.errors import SpecError
 from meadow.core.learner import SURPRISE, AbstractLearner
 from meadow.core.report import Report
 from meadow.core.spec import ActionSpec
@@ -32,7 +34,7 @@ from meadow.core.trajectory import Trajectory
 from meadow.nn.plan import Plan
 from meadow.nn.q_network import QNetwork, q_network
 from meadow.nn.trunk import senses_of
-from meadow.nn.worth import AbstractWorth, Scalar
+from meadow.nn.worth import AbstractWorth, Categorical, Scalar
 from meadow.returns import n_step
 from meadow.scores import one_step_report
 
@@ -86,6 +88,13 @@ class DQN(AbstractLearner[State]):
         clip_reward: rewards are cut to [-1, 1].
         learning_rate, adam_epsilon: of Adam.
         max_norm: gradients are scaled down to this global norm.
+        munchausen: a temperature t, a share a and a bound, such as (0.03, 0.9, -1). The policy is
+            then the softmax of Q / t of the target network; `a * max(t * log policy, bound)` of the
+            first action taken is added to the reward, and what follows is worth what the policy
+            makes of it, with its entropy. The choice of the best action, and so `double`, is gone.
+
+    Raises:
+        SpecError: a network with a memory; or worths that cannot be added up for `munchausen`.
     """
 
     plan: Plan = Plan(features=64, memory=64, heads=0, core="none", recalls=False)
@@ -99,6 +108,21 @@ class DQN(AbstractLearner[State]):
     learning_rate: float = eqx.field(static=True, default=1e-3)
     adam_epsilon: float = eqx.field(static=True, default=1e-8)
     max_norm: float = eqx.field(static=True, default=10.0)
+    munchausen: tuple[float, float, float] | None = eqx.field(static=True, default=None)
+
+    def __check_init__(self) -> None:
+        if self.plan.core != "none" or self.plan.recalls:
+            raise SpecError(
+                f"`DQN` judges time steps by themselves, got a plan with core={self.plan.core!r} "
+                f"and recalls={self.plan.recalls}. Write core='none' and recalls=False, or use "
+                "`R2D2`, which remembers."
+            )
+        rescaled = isinstance(self.worth, Scalar) and self.worth.rescale
+        if self.munchausen is not None and (rescaled or isinstance(self.worth, Categorical)):
+            raise SpecError(
+                f"With `munchausen` worths are added up, which {self.worth} cannot be. Write "
+                "worth=Scalar(...) without `rescale`, or Quantiles(...)."
+            )
 
     def init(self, timestep: TimeStep, action_spec: ActionSpec, *, key: Key[Array, ""]) -> State:
         """Fresh parameters.
@@ -149,19 +173,33 @@ class DQN(AbstractLearner[State]):
 
         told = _taken(_judged(network, seen), action)
         options = _judged(target, after)
-        judge = _judged(network, after) if self.double else options
-        best = jnp.argmax(self.worth.mean(judge), axis=-1)
-        follows = jax.lax.stop_gradient(_taken(options, best))
+        if self.munchausen is None:
+            judge = _judged(network, after) if self.double else options
+            follows = _taken(options, jnp.argmax(self.worth.mean(judge), axis=-1))
+        else:
+            bonus, follows = self._softly(_judged(target, seen), action, options)
+            reward = reward + bonus
+        follows = jax.lax.stop_gradient(follows)
 
         losses = self.worth.loss(told, reward, discount, follows)
         weight = jnp.ones_like(losses) if trajectory.weight is None else trajectory.weight
-        error = reward + discount * self.worth.mean(follows) - self.worth.mean(told)
         metrics = {
             "loss": (weight * losses).mean(),
             "value": self.worth.mean(told).mean(),
-            SURPRISE: jnp.abs(error),
+            SURPRISE: jnp.abs(self.worth.error(told, reward, discount, follows)),
         }
         return metrics["loss"], metrics
+
+    def _softly(
+        self, now: Array, action: Int[Array, "batch"], then: Float[Array, "batch actions size"]
+    ) -> tuple[Float[Array, "batch"], Float[Array, "batch size"]]:
+        """What is added to the reward, and what follows, where the policy is a softmax."""
+        temperature, share, bound = cast(tuple, self.munchausen)
+        policy = jax.nn.log_softmax(self.worth.mean(now) / temperature)
+        taken = temperature * _taken(policy[..., None], action)[:, 0]
+        policy = jax.nn.log_softmax(self.worth.mean(then) / temperature)[..., None]
+        follows = jnp.sum(jnp.exp(policy) * (then - temperature * policy), axis=1)
+        return share * jnp.clip(taken, bound, 0.0), follows
 
     def _optimiser(self) -> optax.GradientTransformation:
         return optax.chain(

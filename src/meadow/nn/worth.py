@@ -36,6 +36,21 @@ class AbstractWorth(eqx.Module):
     ) -> Float[Array, "*batch"]:
         """How far `told` is from `reward + discount * after`; no gradient goes into the latter."""
 
+    @abc.abstractmethod
+    def scaled(self, value: Float[Array, "*batch"]) -> Float[Array, "*batch"]:
+        """A return on the scale on which the network tells it."""
+
+    def error(
+        self,
+        told: Float[Array, "*batch size"],
+        reward: Float[Array, "*batch"],
+        discount: Float[Array, "*batch"],
+        after: Float[Array, "*batch size"],
+    ) -> Float[Array, "*batch"]:
+        """`reward + discount * after - told` of the means, on that scale."""
+        target = reward + discount * self.mean(after)
+        return self.scaled(target) - self.scaled(self.mean(told))
+
 
 class Scalar(AbstractWorth):
     """A number, by squares.
@@ -68,10 +83,13 @@ class Scalar(AbstractWorth):
         after: Float[Array, "*batch size"],
     ) -> Float[Array, "*batch"]:
         """Half the squared error."""
-        target = reward + discount * self.mean(after)
-        target = _rescaled(target) if self.rescale else target
+        target = self.scaled(reward + discount * self.mean(after))
         error = jax.lax.stop_gradient(target) - told[..., 0]
         return _half_square(error, self.huber)
+
+    def scaled(self, value: Float[Array, "*batch"]) -> Float[Array, "*batch"]:
+        """h of it, where that is asked for."""
+        return _rescaled(value) if self.rescale else value
 
 
 class Categorical(AbstractWorth):
@@ -118,6 +136,10 @@ class Categorical(AbstractWorth):
         target = project(jax.nn.softmax(after), shifted, self.low, self.high)
         return -jnp.sum(jax.lax.stop_gradient(target) * jax.nn.log_softmax(told), axis=-1)
 
+    def scaled(self, value: Float[Array, "*batch"]) -> Float[Array, "*batch"]:
+        """Itself."""
+        return value
+
 
 class Quantiles(AbstractWorth):
     """`num` quantiles of the return, by quantile regression.
@@ -126,7 +148,7 @@ class Quantiles(AbstractWorth):
         huber: errors beyond this count linearly.
 
     References: Dabney et al., Distributional Reinforcement Learning with Quantile Regression, 2018,
-    eq. 10.
+    eq. 10; divided by `huber` as in Dabney et al., Implicit Quantile Networks, 2018, eq. 3.
     """
 
     num: int = eqx.field(static=True, default=200)
@@ -151,6 +173,10 @@ class Quantiles(AbstractWorth):
         """Every quantile against every one of the target."""
         target = reward[..., None] + discount[..., None] * after
         return quantile_loss(told, jax.lax.stop_gradient(target), self.huber)
+
+    def scaled(self, value: Float[Array, "*batch"]) -> Float[Array, "*batch"]:
+        """Itself."""
+        return value
 
 
 def project(
