@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from meadow.returns import gae
+from meadow.returns import gae, v_trace
 
 LENGTH, LIVES = 7, 3
 compiled = jax.jit(gae, static_argnames="trace")
@@ -102,3 +102,58 @@ def test_nothing_follows_an_end():
     lived["rewards"][4:] = 1e6
     after = np.asarray(compiled(**lived, trace=1.0))
     np.testing.assert_array_equal(before[:4], after[:4], "an end was followed by something")
+
+
+# --- V-trace --------------------------------------------------------------------------------------
+
+traced = jax.jit(v_trace, static_argnames="trace")
+
+
+def ratios(seed: int) -> np.ndarray:
+    """On both sides of 1, and none above 1.5."""
+    drawn = np.exp(np.random.default_rng(seed).normal(size=(LENGTH, LIVES)))
+    return np.minimum(drawn, 1.5).astype(np.float32)
+
+
+@given(seed=st.integers(0, 2**32 - 1), trace=st.sampled_from([0.0, 0.9, 1.0]))
+def test_v_trace_is_the_sum(seed, trace):
+    lived, rho = rows(seed), ratios(seed)
+    deltas = lived["rewards"] + lived["discounts"] * lived["next_values"] - lived["values"]
+    follows = lived["discounts"] * (1 - lived["cuts"])
+    decays = follows * trace * np.minimum(1, rho)
+    errors = np.stack(
+        [
+            sum(decays[t : t + k].prod(axis=0) * (rho * deltas)[t + k] for k in range(LENGTH - t))
+            for t in range(LENGTH)
+        ]
+    )
+    later = np.concatenate([errors[1:], np.zeros((1, LIVES))])
+    targets, advantages = traced(**lived, ratios=rho, trace=trace)
+    np.testing.assert_allclose(targets, lived["values"] + errors, atol=1e-5)
+    np.testing.assert_allclose(advantages, rho * (deltas + trace * follows * later), atol=1e-5)
+
+
+def test_v_trace_of_ones_own_policy_is_the_lambda_return():
+    lived = rows(0)
+    ones = np.ones((LENGTH, LIVES), np.float32)
+    targets, advantages = traced(**lived, ratios=ones, trace=0.9)
+    expected = np.asarray(compiled(**lived, trace=0.9))
+    np.testing.assert_allclose(targets, lived["values"] + expected, atol=1e-5)
+    np.testing.assert_allclose(advantages, expected, atol=1e-5)
+
+
+@pytest.mark.parity
+def test_v_trace_equals_rlax_where_nothing_is_cut():
+    rlax = imported_rlax()
+    lived, rho = rows(0, cuts=0.0), ratios(0)
+    values = np.concatenate([lived["values"], lived["next_values"][-1:]])
+    lived["next_values"] = values[1:]
+    theirs = jax.vmap(
+        lambda v, after, r, d, rho: rlax.vtrace_td_error_and_advantage(
+            v, after, r, d, rho, 0.9, clip_rho_threshold=1.2, clip_pg_rho_threshold=1.2
+        ),
+        in_axes=1, out_axes=1,
+    )(values[:-1], values[1:], lived["rewards"], lived["discounts"], rho)  # fmt: skip
+    targets, advantages = traced(**lived, ratios=np.minimum(rho, 1.2), trace=0.9)
+    np.testing.assert_allclose(targets - lived["values"], theirs.errors, atol=1e-5)
+    np.testing.assert_allclose(advantages, theirs.pg_advantage, atol=1e-5)
