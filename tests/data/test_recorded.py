@@ -33,7 +33,9 @@ def rows() -> Recorded:
 def same(one: Recorded, other: Recorded) -> bool:
     """Whether they are the same, bit for bit."""
     trees = one.trajectory, other.trajectory
-    leaves = [[(x.dtype, x.shape, np.asarray(x).tobytes()) for x in jax.tree.leaves(t)] for t in trees]
+    leaves = [
+        [(x.dtype, x.shape, np.asarray(x).tobytes()) for x in jax.tree.leaves(t)] for t in trees
+    ]
     return leaves[0] == leaves[1] and jax.tree.structure(trees[0]) == jax.tree.structure(trees[1])
 
 
