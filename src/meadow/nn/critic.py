@@ -1,6 +1,6 @@
 """Critics: what an action that is a vector is worth where something is seen; several at once."""
 
-import math
+from typing import NamedTuple
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -8,9 +8,12 @@ import jax.random as jr
 from jaxtyping import Array, Float, Key, PyTree
 
 from meadow.core.errors import SpecError
+from meadow.core.learner import SURPRISE
 from meadow.core.spec import ActionSpec, Box
+from meadow.nn.box import units, vectors
 from meadow.nn.mlp import MLP
 from meadow.nn.plan import parts
+from meadow.nn.worth import AbstractWorth
 
 
 class Critics(eqx.Module):
@@ -18,19 +21,27 @@ class Critics(eqx.Module):
 
     Attributes:
         members: one network each.
+        box: of the actions, which networks are told in units of half of it.
         sees: names of the parts of an observation that they are shown, which may be others than
             the agent acts upon; None for all.
     """
 
     members: tuple[MLP, ...]
+    box: Box
     sees: tuple[str, ...] | None = eqx.field(static=True, default=None)
 
     def __call__(
         self, observation: PyTree, action: Float[Array, "*batch num"]
     ) -> Float[Array, "critics *batch size"]:
         """What each of them says."""
-        x = jnp.concatenate([numbers(observation, action.ndim - 1, self.sees), action], axis=-1)
+        seen = numbers(observation, action.ndim - 1, self.sees)
+        x = jnp.concatenate([seen, units(self.box, action)], axis=-1)
         return jnp.stack([member(x) for member in self.members])
+
+    @property
+    def first(self) -> "Critics":
+        """The first of them alone."""
+        return Critics(self.members[:1], self.box, self.sees)
 
 
 class CriticPlan(eqx.Module):
@@ -58,14 +69,61 @@ class CriticPlan(eqx.Module):
             size: how many numbers tell a worth (`meadow.nn.worth`).
 
         Raises:
-            SpecError: actions that are no vectors, or parts of an observation that are none.
+            SpecError: actions that are no vectors within bounds, or parts of an observation that
+                are neither vectors nor numbers.
         """
-        if not isinstance(action_spec, Box) or len(action_spec.shape) != 1:
-            raise SpecError(f"Critics judge actions that are vectors, got {action_spec}.")
-        width = numbers(observation, 0, self.sees).shape[0] + math.prod(action_spec.shape)
+        box = vectors(action_spec)
+        width = numbers(observation, 0, self.sees).shape[0] + box.shape[0]
         sizes, keys = (width, *self.hidden, size), jr.split(key, self.num)
         members = tuple(MLP(sizes, normed=self.normed, key=key) for key in keys)
-        return Critics(members, self.sees)
+        return Critics(members, box, self.sees)
+
+
+class Lesson(NamedTuple):
+    """What critics learn from: `action`, where `observation` was seen, was worth `reward +
+    discount * after`, the latter as a network tells it.
+
+    Attributes:
+        weight: how much each counts; None for all alike.
+    """
+
+    observation: PyTree
+    action: Float[Array, "batch num"]
+    reward: Float[Array, "batch"]
+    discount: Float[Array, "batch"]
+    after: Float[Array, "batch size"]
+    weight: Float[Array, "batch"] | None = None
+
+
+def critics_loss(
+    critics: Critics, worth: AbstractWorth, lesson: Lesson
+) -> tuple[Float[Array, ""], dict[str, Float[Array, "..."]]]:
+    """How wrong critics are, summed over them; with `loss`, their mean `value`, and the surprise of
+    each example, the mean of their absolute errors."""
+    told = critics(lesson.observation, lesson.action)
+    losses = worth.loss(told, lesson.reward, lesson.discount, lesson.after).sum(axis=0)
+    value = worth.mean(told)
+    error = lesson.reward + lesson.discount * worth.mean(lesson.after) - value
+    loss = weighed(losses, lesson.weight)
+    surprise = jnp.abs(error).mean(axis=0)
+    return loss, {"loss": loss, "value": value.mean(), SURPRISE: surprise}
+
+
+def least(
+    told: Float[Array, "critics *batch size"], worth: AbstractWorth
+) -> Float[Array, "*batch size"]:
+    """What the critic says that expects least, each time: against values that grow because the
+    best of several errors is chosen.
+
+    References: Fujimoto et al., Addressing Function Approximation Error, 2018.
+    """
+    which = jnp.argmin(worth.mean(told), axis=0)
+    return jnp.take_along_axis(told, which[None, ..., None], axis=0)[0]
+
+
+def weighed(x: Float[Array, "batch"], weight: Float[Array, "batch"] | None) -> Float[Array, ""]:
+    """The mean of what each counts for."""
+    return x.mean() if weight is None else (weight * x).mean()
 
 
 def numbers(

@@ -1,0 +1,22 @@
+"""Descent: how parameters move: down a gradient, or after others that learn."""
+
+from typing import Any, TypeVar, cast
+
+import jax
+import optax
+from jaxtyping import PyTree
+
+Network = TypeVar("Network")
+
+
+def descended(
+    rule: optax.GradientTransformation, grads: Network, moments: PyTree, network: Network
+) -> tuple[Network, PyTree]:
+    """The network and the rule's moments, one step down."""
+    steps, moments = rule.update(cast(Any, grads), moments, cast(Any, network))
+    return cast(Network, optax.apply_updates(cast(Any, network), steps)), moments
+
+
+def followed(target: Network, network: Network, share: float) -> Network:
+    """The target, moved by such a share of the way to the network."""
+    return jax.tree.map(lambda old, new: old + share * (new - old), target, network)
