@@ -70,7 +70,7 @@ def test_the_size_of_chunks_changes_nothing(compiled, whole, same_bits):
     seen, sums = [], []
 
     def watch(iteration, metrics, progress):
-        sums.append((iteration - (seen[-1] if seen else 0), metrics["return"]))
+        sums.append((iteration - (seen[-1] if seen else 0), metrics["reward"]))
         seen.append(iteration)
         return False
 
@@ -78,7 +78,7 @@ def test_the_size_of_chunks_changes_nothing(compiled, whole, same_bits):
     assert seen == [4, 6], "a watcher is told after every chunk, the last may be short"
     same_bits(jax.tree.map(unkeyed, progress), whole[0], "chunks cut a run without a trace")
     mean = sum(num * value for num, value in sums) / (2 * HALF)
-    np.testing.assert_allclose(mean, whole[1]["return"], rtol=1e-5, err_msg="metrics are means")
+    np.testing.assert_allclose(mean, whole[1]["reward"], rtol=1e-5, err_msg="metrics are means")
 
 
 def test_a_watcher_stops_a_run_and_it_goes_on_where_it_was(compiled, whole, same_bits):

@@ -25,7 +25,7 @@ from meadow.core.report import Report
 from meadow.core.timestep import TimeStep
 from meadow.core.trajectory import Trajectory
 from meadow.loops.each import each
-from meadow.loops.rehearsal import Means, Rehearsal, learnt, means
+from meadow.loops.rehearsal import Mean, Means, Rehearsal, learnt, means
 from meadow.rollout.life import Life, Trial, unborn
 from meadow.rollout.live import Living
 
@@ -186,7 +186,7 @@ def practise(
         after, store, metrics = _learn(experiment, progress.iteration, (state, store), lived,
                                        key=key_learn)  # fmt: skip
         life = None if experiment.anew else life
-        return (after, life, store), learner.score(state, lived), metrics | means(told(lived))
+        return (after, life, store), learner.score(state, lived), metrics | told(lived)
 
     luck = [_keys(experiment, key) for key in keys[1:]]
     students = progress.learner, progress.life, progress.store
@@ -264,18 +264,18 @@ def examine(experiment: Experiment, progress: Progress, *, key: Key[Array, ""]) 
     return progress._replace(curriculum=known)
 
 
-def told(trajectory: Trajectory) -> Metrics:
+def told(trajectory: Trajectory) -> Means:
     """What happened in a chunk: `return` is reward per finished episode, `success` the share of
-    these that ended with the task done and paid, `length` their steps (means over the chunk).
+    these that ended with the task done and paid, `length` their steps, `reward` that of a step.
     """
     ended, reward = trajectory.next.last(), trajectory.next.reward
     done = trajectory.next.terminated() & (reward > 0)
-    episodes = jnp.maximum(ended.sum(), 1)
+    steps, episodes = jnp.float32(ended.size), ended.sum().astype(jnp.float32)
     return {
-        "return": reward.sum() / episodes,
-        "success": done.sum() / episodes,
-        "length": ended.size / episodes,
-        "reward": reward.mean(),
+        "return": Mean(reward.sum(), episodes),
+        "success": Mean(done.sum().astype(jnp.float32), episodes),
+        "length": Mean(steps, episodes),
+        "reward": Mean(reward.sum(), steps),
     }
 
 

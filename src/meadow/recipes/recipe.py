@@ -6,14 +6,18 @@ learning.
 """
 
 import dataclasses
+from typing import Annotated, Any, cast
 
-from meadow.agents.ppo import PPO
+import tyro
+
 from meadow.core.environment import AbstractEnvironment
 from meadow.core.errors import SpecError, TaskError
+from meadow.core.learner import AbstractLearner
 from meadow.core.task import AbstractDesignSpace, AbstractTaskSpace
 from meadow.envs.published import make
 from meadow.envs.xland.environment import XLand
 from meadow.loops.iteration import Experiment, spent, updated
+from meadow.loops.rehearsal import Rehearsal
 from meadow.recipes.choosing import Choosing, Place, choose
 from meadow.rollout.life import Trial
 from meadow.tasks.rulesets import Rulesets, Within
@@ -40,11 +44,12 @@ class Recipe:
         curriculum: how tasks are chosen (`meadow.recipes.choosing`).
         choosing: its numbers.
         anew: whether `uniform` begins new lives in every iteration, as all that rank tasks do.
+        rehearsal: learn from a store of what was lived; None to learn from each chunk as it comes.
     """
 
     environment: AbstractEnvironment
     tasks: AbstractTaskSpace
-    learner: PPO
+    learner: AbstractLearner
     trial: Trial
     lives: int
     length: int
@@ -56,6 +61,7 @@ class Recipe:
     curriculum: str = "uniform"
     choosing: Choosing = Choosing()
     anew: bool = False
+    rehearsal: Annotated[Rehearsal | None, tyro.conf.AvoidSubcommands] = None
 
     def space(self, *, held_out: bool) -> AbstractTaskSpace:
         """The tasks to learn from, or those held out; no goal with its rules is on both sides.
@@ -102,9 +108,12 @@ class Recipe:
             anew=chosen.anew,
             look=chosen.look,
             students=chosen.students,
+            rehearsal=self.rehearsal,
         )
+        if "updates" not in {field.name for field in dataclasses.fields(self.learner)}:
+            return experiment
         updates = updated(experiment, self.iterations)
-        learner = dataclasses.replace(self.learner, updates=updates)
+        learner = dataclasses.replace(cast(Any, self.learner), updates=updates)
         return dataclasses.replace(experiment, learner=learner)
 
     def elsewhere(self, world: str) -> "Recipe":
