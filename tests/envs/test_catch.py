@@ -7,18 +7,18 @@ import numpy as np
 import pytest
 
 from meadow.core.errors import SpecError
-from meadow.envs.catch import Catch
+from meadow.envs.catch import ANY, Catch
 
 ENVIRONMENT = Catch(rows=4, columns=3)
 
 
 @jax.jit
-def played(key, actions):
+def played(task, key, actions):
     """The boards of an episode, and its other time steps."""
-    state, first = ENVIRONMENT.reset((), key=key)
+    state, first = ENVIRONMENT.reset(task, key=key)
 
     def step(state, action):
-        return ENVIRONMENT.step(state, (), action, key=key)
+        return ENVIRONMENT.step(state, task, action, key=key)
 
     _, steps = jax.lax.scan(step, state, jnp.asarray(actions))
     return jnp.concatenate([first.observation[None], steps.observation]).reshape(-1, 4, 3), steps
@@ -27,7 +27,7 @@ def played(key, actions):
 def test_a_ball_falls_and_is_caught_or_not():
     columns = set()
     for seed in range(12):
-        boards, steps = played(jr.key(seed), [0, 0, 1])
+        boards, steps = played(jnp.int32(ANY), jr.key(seed), [0, 0, 1])
         (column,) = np.flatnonzero(boards[0, 0])
         columns.add(int(column))
         for row in range(3):
@@ -37,10 +37,12 @@ def test_a_ball_falls_and_is_caught_or_not():
         assert steps.reward.tolist() == [0, 0, 1.0 if column == 0 else -1.0]
         assert steps.terminated().tolist() == [False, False, True], "it ends when it lands"
     assert columns == {0, 1, 2}, "it falls in any column"
+    boards, _ = played(jnp.int32(2), jr.key(0), [1, 1, 1])
+    assert boards[0, 0].tolist() == [0, 0, 1], "or in the task's"
 
 
 def test_the_published_board_takes_nine_steps():
-    _, first = Catch().reset((), key=jr.key(0))
+    _, first = Catch().reset(jnp.int32(ANY), key=jr.key(0))
     assert first.observation.shape == (50,) and float(first.observation.sum()) == 2.0
 
 

@@ -95,7 +95,7 @@ ENVIRONMENTS = [
         {"hidden": other_walls, "time_limit": 12},
     ),
     (FRESH, FRESH.nothing, {}),
-    (Catch(rows=4, columns=3), Only(()), {}),
+    (Catch(rows=4, columns=3), Choice(3), {}),
     (Placing(3, 4, 4, choose_direction=True), Only(()), {"max_steps": 7}),
     (Toggling(3, 4, edits=7), Only(()), {"max_steps": 7}),
     (ParameterEditor((0.0,) * 7, (1.0,) * 7), Only(()), {"max_steps": 7}),

@@ -10,6 +10,8 @@ import jax.random as jr
 import pytest
 from jaxtyping import Array, Key
 
+from meadow.agents.impala import IMPALA
+from meadow.agents.lagged import Lagged
 from meadow.agents.ppo import PPO
 from meadow.core.learner import AbstractLearner
 from meadow.core.trajectory import Trajectory
@@ -22,7 +24,7 @@ from meadow.testing.probes import Choice, HiddenArm
 LENGTH, NUM_LIVES = 6, 4
 SMALL = Plan(channels=(), features=4, aside=4, memory=8, heads=0)
 OTHER = dataclasses.replace(SMALL, core="linear", layers=1, values=2, recalls=False)
-LEARNERS = [PPO(SMALL, minibatches=2)]
+LEARNERS = [PPO(SMALL, minibatches=2), Lagged(IMPALA(SMALL, learning_rate=1e-3), 2)]
 SLOW = [
     PPO(OTHER, minibatches=2, bootstrap=False),
     *(PPO(dataclasses.replace(SMALL, core=core), minibatches=2) for core in ("lstm", "none")),

@@ -7,8 +7,8 @@
   ordinary PPO.
 **time limits** where a trial is truncated, the value of its true final observation stands in for
   what would have followed; only where the environment says that nothing follows it is 0.
-**actions that are vectors** are drawn from a normal distribution whose spread is learnt but does not
-  depend on what is seen; what was drawn is learnt from, what is done is cut to the box.
+**actions that are vectors** are drawn from a normal distribution whose spread is learnt but does
+  not depend on what is seen; what was drawn is learnt from, what is done is cut to the box.
 **differs from the papers in** nothing but its return and its time limits, and not in the latter
   where `bootstrap` is false.
 **reference** Schulman et al., Proximal Policy Optimization Algorithms, 2017, eq. 7 and 9; Duan et
@@ -26,7 +26,7 @@ from jaxtyping import Array, Float, Key, PyTree, Shaped
 
 from meadow.agents.actor import Actor as Actor
 from meadow.agents.actor import Memory as Memory
-from meadow.agents.actor import drawn
+from meadow.agents.actor import discounts, drawn, values_after
 from meadow.core.learner import AbstractLearner
 from meadow.core.report import Report
 from meadow.core.spec import ActionSpec
@@ -34,7 +34,7 @@ from meadow.core.timestep import TimeStep
 from meadow.core.trajectory import Trajectory
 from meadow.nn.actor_critic import ActorCritic, actor_critic
 from meadow.nn.plan import Plan
-from meadow.nn.trunk import Senses, replayed, senses_of
+from meadow.nn.trunk import Senses, replayed
 from meadow.returns import gae
 from meadow.scores import report
 
@@ -154,45 +154,23 @@ class PPO(AbstractLearner[State]):
         )
 
     def _advantages(self, state: State, trajectory: Trajectory) -> Float[Array, "time batch"]:
-        ended = trajectory.trial_ended
-        # An episode's end within a trial cuts nothing, whatever the environment says of it.
-        inner = trajectory.next.last() & ~ended
-        discount = jnp.where(inner, 1.0, trajectory.next.discount)
+        ended, values = trajectory.trial_ended, trajectory.record["value"]
+        discount = discounts(trajectory)
         if not self.bootstrap:
             discount = jnp.where(ended, 0.0, discount)
-        values = trajectory.record["value"]
-        after = self._values_after(state, trajectory)
-        next_values = jnp.concatenate([values[1:], after[-1:]])
-        next_values = jnp.where(ended, after, next_values)
+
+        def memories() -> PyTree:
+            return state.network(trajectory.memory.hidden, _told(trajectory))[0]
+
+        next_values = values_after(
+            *(state.network, trajectory, values, memories, trajectory.final_memory),
+            bootstrap=self.bootstrap,
+        )
         cuts = ended.astype(jnp.float32)
         return gae(
             trajectory.next.reward, self.gamma * discount, values, next_values, cuts,
             trace=self.trace,
         )  # fmt: skip
-
-    def _values_after(self, state: State, trajectory: Trajectory) -> Float[Array, "time batch"]:
-        """The value of what followed each row, where the rows themselves do not tell: after the
-        last row, and at the true final observation of a truncated trial (elsewhere 0).
-
-        The second needs the network once more, and is done only for chunks where it occurs.
-        """
-
-        def judge(hidden: PyTree, senses: Senses) -> Array:
-            return state.network(hidden, jax.tree.map(lambda x: x[None], senses))[1].value[0]
-
-        def look() -> Array:
-            memories, _ = state.network(trajectory.memory.hidden, _told(trajectory))
-            return judge(memories, senses_of(trajectory.next, trajectory.action))
-
-        final = trajectory.final_memory
-        last = judge(final.hidden, senses_of(trajectory.after, final.action))
-
-        nothing = jnp.zeros_like(trajectory.next.reward)
-        if not self.bootstrap:
-            return nothing.at[-1].set(last)
-        truncated = trajectory.trial_ended & (trajectory.next.discount != 0)
-        values = jax.lax.cond(truncated[:-1].any(), look, lambda: nothing)
-        return values.at[-1].set(last)
 
     def _loss(
         self, network: ActorCritic, hidden: PyTree, rows: Rows

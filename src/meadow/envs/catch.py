@@ -6,8 +6,8 @@
 **reward** 1 for a ball that is caught, -1 for one that is not; 0 before it lands.
 **ends** terminates when the ball is in the paddle's row, after `rows - 1` steps.
 **hidden** nothing.
-**task** none, `Only(())`: a reset draws the column in which the ball falls. The paddle begins in
-  the middle.
+**task** the column in which the ball falls; -1, `ANY`, for one that a reset draws. The paddle
+  begins in the middle.
 **reference** Mnih et al., Recurrent Models of Visual Attention, 2014, for the game; Osband et al.,
   Behaviour Suite for Reinforcement Learning, 2020, for this board.
 """
@@ -22,7 +22,9 @@ from meadow.core.errors import SpecError
 from meadow.core.spec import Discrete
 from meadow.core.timestep import TimeStep, restart, transition
 
-Nothing = tuple[()]
+ANY = -1
+
+Column = Int[Array, ""]
 
 
 class CatchState(eqx.Module):
@@ -33,7 +35,7 @@ class CatchState(eqx.Module):
     paddle: Int[Array, ""]
 
 
-class Catch(AbstractEnvironment[Nothing, CatchState]):
+class Catch(AbstractEnvironment[Column, CatchState]):
     """Be below the ball when it lands (see the top of this file).
 
     Attributes:
@@ -54,14 +56,14 @@ class Catch(AbstractEnvironment[Nothing, CatchState]):
         """Left, stay, right."""
         return Discrete(3)
 
-    def reset(self, task: Nothing, *, key: Key[Array, ""]) -> tuple[CatchState, TimeStep]:
+    def reset(self, task: Column, *, key: Key[Array, ""]) -> tuple[CatchState, TimeStep]:
         """A ball at the top."""
-        column = jr.randint(key, (), 0, self.columns)
+        column = jnp.where(task == ANY, jr.randint(key, (), 0, self.columns), task)
         state = CatchState(jnp.int32(0), column, jnp.int32(self.columns // 2))
         return state, restart(self._board(state))
 
     def step(
-        self, state: CatchState, task: Nothing, action: Int[Array, ""], *, key: Key[Array, ""]
+        self, state: CatchState, task: Column, action: Int[Array, ""], *, key: Key[Array, ""]
     ) -> tuple[CatchState, TimeStep]:
         """Move the paddle; the ball falls by a row."""
         paddle = jnp.clip(state.paddle + action - 1, 0, self.columns - 1)
