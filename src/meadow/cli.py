@@ -54,7 +54,7 @@ def train(
     recipe: Annotated[Preset, tyro.conf.arg(name="")] = DEMO,
     out: Path = Path("runs/train"),
     resume: Path | None = None,
-    world: str | None = None,
+    world: Annotated[str | None, tyro.conf.arg(aliases=["--env"])] = None,
     minutes: float | None = None,
     save_every: float = SAVE_EVERY,
     devices: int | None = None,
@@ -63,13 +63,15 @@ def train(
 
     For example: meadow train small --out runs/a --learner.learning-rate 3e-4 --seed 1
     Or elsewhere: meadow train debug --world XLand-MiniGrid-R2-11x11
+    Or another library's: meadow train d4pg --env dm_control:cartpole-swingup
 
     Args:
         recipe: what to train; fields not given keep the recipe's value.
         out: folder for the run: manifest, metrics, checkpoints, plots.
         resume: go on with the run in this folder, bit for bit, as the recipe it was begun with.
         world: the id of a published environment to train in instead of the recipe's, on the tasks
-            that come with it.
+            that come with it; or one of another library: gymnasium:CartPole-v1,
+            dm_control:cartpole-swingup, ale:Breakout, bsuite:catch/0.
         minutes: stop after so long.
         save_every: seconds between checkpoints.
         devices: how many devices to lay the lives over; all there are when not given.

@@ -17,6 +17,7 @@ from meadow.nn.head import Head
 from meadow.nn.linear import Linear
 from meadow.nn.lstm import LSTM
 from meadow.nn.memory import AbstractMemory
+from meadow.nn.nature import SMALLEST, Nature
 from meadow.nn.picture import Picture
 from meadow.nn.planes import Planes
 from meadow.nn.trunk import Trunk
@@ -124,6 +125,9 @@ class Plan(eqx.Module):
         if x.dtype == jnp.uint8:
             if x.ndim == 3 and x.shape[-1] == 3:
                 return Picture(*x.shape[:2], key=key)
+            if x.ndim == 3 and min(x.shape[:2]) >= SMALLEST:
+                height, width, frames = x.shape
+                return Nature((height, width, frames), key=key)
             if name == "view" and self.channels:
                 if min(x.shape) <= len(self.channels):
                     raise SpecError(

@@ -19,7 +19,9 @@ from meadow.envs.xland.environment import XLand
 from meadow.loops.iteration import Experiment, spent, updated
 from meadow.loops.rehearsal import Rehearsal
 from meadow.recipes.choosing import Choosing, Place, choose
+from meadow.recipes.outside import Outside, is_outside
 from meadow.rollout.life import Trial
+from meadow.tasks.only import Only
 from meadow.tasks.rulesets import Rulesets, Within
 from meadow.tasks.table import Split
 from meadow.tasks.trees import Trees
@@ -45,6 +47,8 @@ class Recipe:
         choosing: its numbers.
         anew: whether `uniform` begins new lives in every iteration, as all that rank tasks do.
         rehearsal: learn from a store of what was lived; None to learn from each chunk as it comes.
+        looks: how often over a run the agent is judged without its luck, and kept if it is the best
+            so far (`meadow.recipes.looks`).
     """
 
     environment: AbstractEnvironment
@@ -62,6 +66,7 @@ class Recipe:
     choosing: Choosing = Choosing()
     anew: bool = False
     rehearsal: Annotated[Rehearsal | None, tyro.conf.AvoidSubcommands] = None
+    looks: int = 0
 
     def space(self, *, held_out: bool) -> AbstractTaskSpace:
         """The tasks to learn from, or those held out; no goal with its rules is on both sides.
@@ -117,13 +122,17 @@ class Recipe:
         return dataclasses.replace(experiment, learner=learner)
 
     def elsewhere(self, world: str) -> "Recipe":
-        """The same recipe in a published environment, with the tasks that come with it.
+        """The same recipe in a published environment, with the tasks that come with it; or in one
+        of another library (`meadow.recipes.outside`), whose task is its own affair.
 
         Only tasks with a goal and rules can be held out; of others all are trained on.
 
         Raises:
             UnknownNameError: no such environment.
         """
+        if is_outside(world):
+            outside = {"environment": Outside(world), "tasks": Only(0), "held_out": 0.0}
+            return dataclasses.replace(self, **outside)
         environment, tasks = make(world, observe=getattr(self.environment, "observe", ()))
         held_out = self.held_out if isinstance(environment, XLand) else 0.0
         return dataclasses.replace(self, environment=environment, tasks=tasks, held_out=held_out)

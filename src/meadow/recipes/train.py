@@ -1,7 +1,9 @@
 """Train: run a recipe into a folder, watched, saved and resumable."""
 
+import contextlib
 import dataclasses
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +15,15 @@ from meadow.core.agent import AbstractAgent
 from meadow.core.errors import CheckpointError, MeadowError
 from meadow.loops.compiled import Compiled
 from meadow.loops.drive import drive
+from meadow.loops.inline import Inline
 from meadow.loops.iteration import Experiment, Progress, begin, spent
 from meadow.loops.sharded import Sharded
 from meadow.recipes import written
 from meadow.recipes.gallery import Gallery
+from meadow.recipes.looks import Looks
+from meadow.recipes.outside import Outside
 from meadow.recipes.recipe import Recipe
+from meadow.rollout.host import AbstractHost
 from meadow.runs.folder import Run
 from meadow.runs.interrupt import Interrupt
 from meadow.runs.manifest import manifest
@@ -69,9 +75,23 @@ def train(
         MeadowError: there are not so many devices, or the lives do not divide among them.
         CheckpointError: `out` holds a run and `resume` is false, or holds none and it is true.
     """
-    experiment = recipe.experiment()
-    placement = _placed(experiment, devices)
-    run = _open(out, recipe) if resume else _create(out, recipe, experiment)
+    with hosted(recipe) as (experiment, host):
+        placement = _placed(experiment, devices) if host is None else Inline(experiment, host)
+        run = _open(out, recipe) if resume else _create(out, recipe, experiment)
+        stopping = {"minutes": minutes, "save_every": save_every}
+        return _trained(recipe, placement, run, resume=resume, **stopping)
+
+
+def _trained(
+    recipe: Recipe,
+    placement: Compiled | Sharded | Inline,
+    run: Run,
+    *,
+    resume: bool,
+    minutes: float | None,
+    save_every: float,
+) -> Training:
+    experiment = placement.experiment
     progress = placement.begin(key=jr.key(recipe.seed))
     if resume:
         iteration, progress = run.restore(progress)
@@ -81,13 +101,14 @@ def train(
         Display(recipe.iterations, start=start) as display,
         Interrupt(display.say) as interrupt,
         Metrics(run.metrics_path) as metrics,
+        contextlib.closing(Looks(recipe, experiment, run)) as looks,
     ):
         watcher = _Watcher(experiment, run, metrics, display, interrupt, minutes, save_every)
         gallery = Gallery(experiment, run.plots, recipe.iterations)
 
         def watch(iteration: int, values: dict[str, np.ndarray], progress: Progress) -> bool:
             gallery(iteration, progress)
-            return watcher(iteration, values, progress)
+            return watcher(iteration, values | looks(iteration, progress), progress)
 
         progress = drive(placement, progress, recipe.iterations, recipe.chunk, watch)
         if watcher.saved < int(progress.iteration):
@@ -99,6 +120,17 @@ def train(
         steps=spent(experiment, int(progress.iteration)),
         stopped=interrupt.requested,
     )
+
+
+@contextlib.contextmanager
+def hosted(recipe: Recipe) -> Iterator[tuple[Experiment, AbstractHost | None]]:
+    """What the loop runs; and of a recipe whose environment is outside, the programs, open."""
+    if not isinstance(recipe.environment, Outside):
+        yield recipe.experiment(), None
+        return
+    with recipe.environment.open(recipe.lives, recipe.seed) as programs:
+        inside = dataclasses.replace(recipe, environment=programs.environment)
+        yield inside.experiment(), programs
 
 
 def _placed(experiment: Experiment, num: int | None) -> Compiled | Sharded:
@@ -159,10 +191,10 @@ def load(run: Run, recipe: Recipe) -> tuple[int, AbstractAgent]:
     Raises:
         CheckpointError: there is none, or it is damaged or of another experiment.
     """
-    experiment = recipe.experiment()
-    like = jax.eval_shape(lambda key: begin(experiment, key=key), jr.key(0))
-    iteration, progress = run.restore(like)
-    return iteration, experiment.agent(progress.learner)
+    with hosted(recipe) as (experiment, _):
+        like = jax.eval_shape(lambda key: begin(experiment, key=key), jr.key(0))
+        iteration, progress = run.restore(like)
+        return iteration, experiment.agent(progress.learner)
 
 
 def _create(out: Path, recipe: Recipe, experiment: Experiment) -> Run:

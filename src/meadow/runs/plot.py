@@ -91,10 +91,10 @@ def learning_curve(
         SpecError: they hold neither return nor success.
     """
     columns = metrics.read(path)
-    names = [name for name in ("return", "success") if name in columns]
+    names = [name for name in ("return", "success", "judged") if name in columns]
     if not names:
         raise SpecError(
-            f"There is nothing to draw from {path}: expected the metrics `return` or `success`, "
+            f"There is nothing to draw from {path}: expected the metrics `return`, `success` or `judged`, "
             f"got {', '.join(columns) or 'no lines'}."
         )
     clock = "steps" if "steps" in columns else "iteration"

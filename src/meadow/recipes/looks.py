@@ -1,0 +1,86 @@
+"""Looks: an agent judged now and then while it learns, and its best kept as a policy.
+
+It acts without its luck, in environments and with keys of their own, so that looking changes
+nothing of the run.
+"""
+
+import math
+from typing import Any
+
+import jax
+import jax.random as jr
+import numpy as np
+
+from meadow.core.agent import AbstractAgent
+from meadow.evaluation.greedy import greedy
+from meadow.evaluation.hosted import returns
+from meadow.evaluation.trials import lived
+from meadow.loops.iteration import Experiment, Progress
+from meadow.recipes.outside import Outside
+from meadow.recipes.recipe import Recipe
+from meadow.rollout.host import AbstractHost
+from meadow.runs import policy
+from meadow.runs.folder import Run
+
+JUDGED = "judged"
+EPISODES, PROGRAMS = 20, 5
+_APART = 7919  # seeds of judging lie so far from those of training
+
+
+class Looks:
+    """Judges `recipe.looks` times over a run: the mean return of some episodes.
+
+    Leaves `best.safetensors` and `last.safetensors`, which act by themselves
+    (`meadow.runs.policy`). Close it in the end: it opens environments of its own.
+    """
+
+    def __init__(self, recipe: Recipe, experiment: Experiment, run: Run):
+        self._recipe, self._experiment, self._run = recipe, experiment, run
+        self._between = max(1, recipe.iterations // recipe.looks) if recipe.looks else math.inf
+        self._host: AbstractHost | None = None
+        self._done, self._best = 0, -math.inf
+
+    def __call__(self, iteration: int, progress: Progress) -> dict[str, Any]:
+        """The metric `judged`, if it is time."""
+        look = int(iteration // self._between)
+        if look <= self._done:
+            return {}
+        self._done = look
+        agent = greedy(self._experiment.agent(progress.learner))
+        score = float(self._judge(agent, progress, look))
+        self._keep("last", agent, score)
+        if score > self._best:
+            self._best = score
+            self._keep("best", agent, score)
+        return {JUDGED: np.float32(score)}
+
+    def close(self) -> None:
+        """End what it opened."""
+        if self._host is not None:
+            self._host.close()
+            self._host = None
+
+    def _judge(self, agent: AbstractAgent, progress: Progress, look: int) -> float:
+        seed = self._recipe.seed + _APART
+        key = jr.fold_in(jr.key(seed), look)
+        if isinstance(self._recipe.environment, Outside):
+            if self._host is None:
+                self._host = self._recipe.environment.open(PROGRAMS, seed)
+            return float(returns(self._host, agent, EPISODES, seed=look, key=key).mean())
+        curriculum = self._experiment.curriculum
+        tasks = curriculum.sample(progress.curriculum, EPISODES, key=key).tasks
+        outcome = lived(self._experiment.environment, agent, tasks, 1, key=key)
+        return float(outcome.returns.mean())
+
+    def _keep(self, name: str, agent: AbstractAgent, score: float) -> None:
+        environment, curriculum = self._experiment.environment, self._experiment.curriculum
+
+        def example(key: jax.Array) -> Any:
+            ticket = curriculum.sample(curriculum.init(key=key), 1, key=key)
+            task = jax.tree.map(lambda x: x[0], ticket.tasks)
+            return environment.reset(task, key=key)[1].observation
+
+        shown = jax.eval_shape(example, jr.key(0))
+        shown = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), shown)
+        about = {"return": repr(score), "seed": str(self._recipe.seed)}
+        policy.save(self._run.path / f"{name}.safetensors", agent, shown, about)
