@@ -37,6 +37,10 @@ class AbstractWorth(eqx.Module):
         """How far `told` is from `reward + discount * after`; no gradient goes into the latter."""
 
     @abc.abstractmethod
+    def mixed(self, told: Float[Array, "samples *batch size"]) -> Float[Array, "*batch size"]:
+        """What is worth any of these, each as likely, as a network would tell it."""
+
+    @abc.abstractmethod
     def scaled(self, value: Float[Array, "*batch"]) -> Float[Array, "*batch"]:
         """A return on the scale on which the network tells it."""
 
@@ -91,6 +95,11 @@ class Scalar(AbstractWorth):
         """h of it, where that is asked for."""
         return _rescaled(value) if self.rescale else value
 
+    def mixed(self, told: Float[Array, "samples *batch size"]) -> Float[Array, "*batch size"]:
+        """Their mean."""
+        value = self.mean(told).mean(axis=0)[..., None]
+        return _rescaled(value) if self.rescale else value
+
 
 class Categorical(AbstractWorth):
     """A distribution over `atoms` returns between `low` and `high`, by cross-entropy.
@@ -140,6 +149,10 @@ class Categorical(AbstractWorth):
         """Itself."""
         return value
 
+    def mixed(self, told: Float[Array, "samples *batch size"]) -> Float[Array, "*batch size"]:
+        """The mean of their chances."""
+        return jax.nn.logsumexp(jax.nn.log_softmax(told), axis=0)
+
 
 class Quantiles(AbstractWorth):
     """`num` quantiles of the return, by quantile regression.
@@ -177,6 +190,11 @@ class Quantiles(AbstractWorth):
     def scaled(self, value: Float[Array, "*batch"]) -> Float[Array, "*batch"]:
         """Itself."""
         return value
+
+    def mixed(self, told: Float[Array, "samples *batch size"]) -> Float[Array, "*batch size"]:
+        """All of them in order, a quantile for as many as there are samples."""
+        ordered = jnp.sort(jnp.moveaxis(told, 0, -1).reshape(*told.shape[1:-1], -1), axis=-1)
+        return ordered.reshape(*told.shape[1:], told.shape[0]).mean(axis=-1)
 
 
 def project(
