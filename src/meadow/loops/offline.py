@@ -25,6 +25,7 @@ from meadow.loops.iteration import Metrics, Progress
 from meadow.loops.rehearsal import Means, Rehearsal
 from meadow.replay.limiter import Limiter
 from meadow.replay.replay import Ends, Replay, Rows, State
+from meadow.replay.ring import everything
 
 
 class Offline:
@@ -147,11 +148,11 @@ def recorded(
     Raises:
         SpecError: nothing is kept.
     """
-    num, added = len(state.rows.trial_ended), int(state.added)
+    num, added = state.rows.shape[0], int(state.added)
     order = np.arange(max(added - num, 0), added) % num
-    rows = jax.tree.map(lambda x: np.asarray(x)[order], state.rows)
+    rows = jax.tree.map(lambda x: np.asarray(x)[order], everything(state.rows))
     if (ends := jax.device_get(state.ends)) is not None:
-        rows = _ended(rows, ends._replace(number=np.asarray(ends.number)[order]))
+        rows = _ended(rows, ends)
     if not len(rows.trial_ended):
         raise SpecError("Nothing is kept of which all is known: there is nothing to record.")
     trajectory = lifted(rows.timestep, rows.action, rows.next, rows.trial_ended, rows.record)
@@ -160,7 +161,7 @@ def recorded(
 
 def _ended(rows: Rows, ends: Ends) -> Rows:
     """Rows with what came of them; without those of which that is not known."""
-    number = np.asarray(ends.number)
+    number = rows.end
     num, ended = len(jax.tree.leaves(ends.seen)[0]), number >= 0
     unknown = (ended & (int(ends.total) - number > num)).any(axis=1)
     start = np.flatnonzero(unknown).max(initial=-1) + 1
@@ -175,4 +176,4 @@ def _ended(rows: Rows, ends: Ends) -> Rows:
     after = eqx.tree_at(
         lambda t: t.observation, rows.next, observation, is_leaf=lambda x: x is None
     )
-    return jax.tree.map(lambda x: x[start:stop], rows._replace(next=after))
+    return jax.tree.map(lambda x: x[start:stop], rows._replace(next=after, end=None))

@@ -3,7 +3,8 @@
     P(i) = p_i^alpha / sum_j p_j^alpha,    w_i = (N P(i))^-beta / max_j w_j
 
 New windows have the greatest priority there has been, so that each is soon seen once; 1 before
-there was any. A surprise that is no number changes nothing. A draw is stratified: the shares are divided into `num` equal parts and one is drawn from each.
+there was any. A surprise that is no number changes nothing. A draw is stratified: the shares are
+divided into `num` equal parts and one is drawn from each.
 
 References: Schaul et al., Prioritized Experience Replay, 2016, eq. 1 and algorithm 1.
 """
@@ -75,10 +76,10 @@ class Prioritised(AbstractSelector[State]):
     def sample(self, state: State, span: Span, num: int, *, key: Key[Array, ""]) -> Chosen:
         """By shares of the sum."""
         whole = total(state.tree)
-        leaf = find(state.tree, (jnp.arange(num) + jr.uniform(key, (num,))) / num * whole)
+        leaf, chance = find(state.tree, (jnp.arange(num) + jr.uniform(key, (num,))) / num * whole)
         place, life = jnp.divmod(leaf, span.lives)
         number = span.oldest + (place - span.oldest) % span.places
-        chance = leaves(state.tree, leaf) / whole
+        chance = chance / whole
         kept = (span.end - span.oldest) * span.lives
         weight = jnp.where(chance > 0, (kept * chance) ** -self.beta, 0.0)
         return Chosen(number, life, weight / jnp.maximum(weight.max(), 1e-30))
@@ -93,9 +94,9 @@ class Prioritised(AbstractSelector[State]):
         most, times = state.most, state.times
         chance = leaves(state.tree, leaf)
         if surprise is not None:
-            known = jnp.isfinite(surprise)
-            chance = jnp.where(known, (jnp.abs(surprise) + _LEAST) ** self.alpha, chance)
-            most = jnp.maximum(most, jnp.where(kept & known, chance, 0.0).max())
+            known, told = jnp.isfinite(surprise), (jnp.abs(surprise) + _LEAST) ** self.alpha
+            most = jnp.maximum(most, jnp.where(kept & known, told, 0.0).max())
+            chance = jnp.where(known, told, chance)
         if times is not None and self.times is not None:
             times = times.at[leaf].add(1, mode="drop")
             seen = times.at[leaf].get(mode="clip")

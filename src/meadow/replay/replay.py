@@ -22,44 +22,49 @@ from meadow.core.errors import SpecError, UnknownNameError
 from meadow.core.store import AbstractStore, Draw
 from meadow.core.timestep import TimeStep
 from meadow.core.trajectory import Trajectory
+from meadow.replay.ring import Ring, check, empty, form_of, read, write
 from meadow.replay.selector import AbstractSelector, Span
 from meadow.replay.uniform import Uniform
 
 
 class Rows(NamedTuple):
-    """Of a chunk, or of the ring: `[rows, lives, ...]`; `next` without its observation where every
-    observation is kept once."""
+    """What is kept of rows.
+
+    Attributes:
+        timestep, action, next, trial_ended, record: as of a trajectory; `next` without its
+            observation where every observation is kept once.
+        end: then the number of the episode end that followed a row, -1 for none; else None.
+    """
 
     timestep: TimeStep
     action: PyTree
     next: TimeStep
-    trial_ended: Bool[Array, "rows lives"]
+    trial_ended: Bool[Array, "*rows"]
     record: PyTree
+    end: Int[Array, "*rows"] | None
 
 
 class Ends(NamedTuple):
     """Attributes:
-    seen: last observations, `[ends, ...]`.
-    number: of each row the number of the episode end that followed it; -1 for none.
+    seen: last observations, `[ends, ...]`; number n lies in place n % ends.
     total: episode ends there have been.
     """
 
     seen: PyTree
-    number: Int[Array, "rows lives"]
     total: Int[Array, ""]
 
 
 class State(eqx.Module):
     """Attributes:
-    rows: the ring.
-    memory: the agent's before every chunk, `[rows / chunk, lives, ...]`.
+    rows: the ring, of `Rows`.
+    memory: the agent's before every chunk, a ring of these.
     ends: how episodes ended, where every observation is kept once.
     added: rows there have been.
     selector: its state.
     """
 
-    rows: Rows
-    memory: PyTree
+    rows: Ring
+    memory: Ring
     ends: Ends | None
     added: Int[Array, ""]
     selector: Any
@@ -118,17 +123,16 @@ class Replay(AbstractStore[State]):
         least = self.length + 2 * max(chunk, self.period)
         rows = -(-max(-(-self.capacity // lives), least) // whole) * whole
 
-        def ring(x: Array, size: int = rows, axis: int = 1) -> Array:
-            return jnp.zeros((size, *x.shape[axis:]), x.dtype)
-
         ends = None
         if self.ends is not None:
-            num = self.ends
-            seen = jax.tree.map(lambda x: ring(x, num, 2), trajectory.next.observation)
-            ends = Ends(seen, jnp.full((rows, lives), -1, jnp.int32), jnp.int32(0))
+            seen = trajectory.next.observation
+            seen = jax.tree.map(lambda x: jnp.zeros((self.ends, *x.shape[2:]), x.dtype), seen)
+            ends = Ends(seen, jnp.int32(0))
+        kept = jax.eval_shape(lambda x: (self._kept(x, ends), self._memory(x)), trajectory)
+        form, form_memory = map(form_of, kept)
         return State(
-            jax.tree.map(ring, self._kept(trajectory)),
-            jax.tree.map(lambda x: ring(x, rows // chunk, 0), self._memory(trajectory)),
+            empty(form, rows, lives),
+            empty(form_memory, rows // chunk, lives),
             ends,
             jnp.int32(0),
             self.selector.init(rows // self.period, lives),
@@ -140,30 +144,22 @@ class Replay(AbstractStore[State]):
         Raises:
             SpecError: the chunk is not of the form that `init` was shown (while tracing).
         """
-        new = self._kept(trajectory)
-        _check(state.rows, new)
-        chunk, rows = trajectory.trial_ended.shape[0], state.rows.trial_ended.shape[0]
-        at = state.added % rows
-
-        def write(ring: Array, new: Array) -> Array:
-            return jax.lax.dynamic_update_slice_in_dim(ring, new, at, axis=0)
-
-        def remember(ring: Array, new: Array) -> Array:
-            return jax.lax.dynamic_update_index_in_dim(ring, new, at // chunk, axis=0)
-
-        ends = state.ends
+        new, memory = self._kept(trajectory, state.ends), self._memory(trajectory)
+        (rows, lives), (chunks, _) = state.rows.shape, state.memory.shape
+        chunk = rows // chunks
+        check(state.rows, new, (chunk, lives), "`Replay.add`")
+        check(state.memory, memory, (1, lives), "the memory in `Replay.add`")
+        ends, at = state.ends, state.added % rows
         if ends is not None:
-            last = trajectory.next.last()
-            number = jnp.where(last, ends.total + jnp.cumsum(last).reshape(last.shape) - 1, -1)
-            num = jax.tree.leaves(ends.seen)[0].shape[0]
-            place = jnp.where(last, number % num, num)
+            num, last = _num(ends), trajectory.next.last()
+            place = jnp.where(last, new.end % num, num)
             seen = jax.tree.map(
                 lambda x, y: x.at[place].set(y, mode="drop"), ends.seen, trajectory.next.observation
             )
-            ends = Ends(seen, write(ends.number, number), ends.total + last.sum())
+            ends = Ends(seen, ends.total + last.sum())
         after = State(
-            jax.tree.map(write, state.rows, new),
-            jax.tree.map(remember, state.memory, self._memory(trajectory)),
+            write(state.rows, new, at),
+            write(state.memory, memory, at // chunk),
             ends,
             state.added + chunk,
             state.selector,
@@ -176,27 +172,21 @@ class Replay(AbstractStore[State]):
     def sample(self, state: State, num: int, *, key: Key[Array, ""]) -> Draw:
         """`num` windows `[length, num]`; before there is one, rows of zeros."""
         chosen = self.selector.sample(state.selector, self._span(state), num, key=key)
-        rows, life = state.rows.trial_ended.shape[0], chosen.life
-        first = chosen.number * self.period
-
-        def window(ring: Array, more: int = 0) -> Array:
-            which = first + jnp.arange(self.length + more)[:, None]
-            return ring[which % rows, life]
-
-        timestep, action, after, trial_ended, record = jax.tree.map(window, state.rows)
-        weight = chosen.weight
-        if state.ends is not None:
-            seen = jax.tree.map(lambda x: window(x, 1), state.rows.timestep.observation)
-            timestep = _seeing(timestep, jax.tree.map(lambda x: x[:-1], seen))
-            observation, known = _after(state.ends, window(state.ends.number), seen)
-            after = _seeing(after, observation)
-            weight = jnp.where(known.all(axis=0), weight, 0.0)
-        memory = jax.tree.map(
-            lambda ring: ring[first % rows // (rows // ring.shape[0]), life], state.memory
+        (rows, lives), (chunks, _) = state.rows.shape, state.memory.shape
+        first = chosen.number * self.period % rows
+        time = first + jnp.arange(self.length + (state.ends is not None))[:, None]
+        # Found once, and not anew by every leaf of the rows for every number that it reads.
+        where, before = jax.lax.optimization_barrier(
+            (time % rows * lives + chosen.life, first // (rows // chunks) * lives + chosen.life)
         )
-        ending = jax.tree.map(lambda x: x[-1], after)
+        kept, weight = read(state.rows, where), chosen.weight
+        if state.ends is not None:
+            kept, known = _completed(kept, state.ends)
+            weight = jnp.where(known.all(axis=0), weight, 0.0)
+        ending, memory = jax.tree.map(lambda x: x[-1], kept.next), read(state.memory, before)
         trajectory = Trajectory(
-            *(timestep, action, after, trial_ended, record, memory, ending, None), weight
+            *(kept.timestep, kept.action, kept.next, kept.trial_ended, kept.record),
+            *(memory, ending, None, weight),
         )
         return Draw(trajectory, chosen)
 
@@ -206,65 +196,54 @@ class Replay(AbstractStore[State]):
         selector = self.selector.update(state.selector, span, draw.places, surprise)
         return eqx.tree_at(lambda s: s.selector, state, selector)
 
-    def _kept(self, trajectory: Trajectory) -> Rows:
+    def _kept(self, trajectory: Trajectory, ends: Ends | None) -> Rows:
         """What is kept of a chunk's rows."""
-        after = trajectory.next
-        if self.ends is not None:
+        after, end = trajectory.next, None
+        if ends is not None:
+            last = after.last()
+            end = jnp.where(last, ends.total + jnp.cumsum(last).reshape(last.shape) - 1, -1)
             after = _seeing(after, None)
         known = trajectory.record if isinstance(trajectory.record, dict) else {}
         for name in self.record:
             if name not in known:
                 raise UnknownNameError("part of what the agent wrote down", name, known)
         record = {name: known[name] for name in self.record}
-        return Rows(trajectory.timestep, trajectory.action, after, trajectory.trial_ended, record)
+        rows = trajectory.timestep, trajectory.action, after, trajectory.trial_ended, record
+        return Rows(*rows, end)
 
     def _memory(self, trajectory: Trajectory) -> PyTree:
-        return trajectory.memory if self.memory else None
+        """The agent's before the chunk, as a row."""
+        return jax.tree.map(lambda x: x[None], trajectory.memory) if self.memory else None
 
     def _span(self, state: State) -> Span:
         """Windows of which every row is there; where observations are kept once, the row after,
         too."""
-        rows, lives = state.rows.trial_ended.shape
+        rows, lives = state.rows.shape
         usable = state.added - (self.ends is not None)
         oldest = -(-jnp.maximum(state.added - rows, 0) // self.period)
         end = jnp.maximum((usable - self.length) // self.period + 1, 0)
         return Span(oldest, jnp.maximum(end, oldest), rows // self.period, lives)
 
 
-def _after(ends: Ends, number: Int[Array, "length num"], seen: PyTree) -> tuple[PyTree, Array]:
-    """What followed every row of some windows, and whether it is still known.
+def _num(ends: Ends) -> int:
+    return jax.tree.leaves(ends.seen)[0].shape[0]
 
-    Args:
-        number: of the end that followed it; -1 for none.
-        seen: observations of the rows, and of one row more.
-    """
-    num = jax.tree.leaves(ends.seen)[0].shape[0]
-    ended, known = number >= 0, ends.total - number <= num
 
-    def one(seen: Array, last: Array) -> Array:
+def _completed(rows: Rows, ends: Ends) -> tuple[Rows, Bool[Array, "length num"]]:
+    """Windows, with what followed every row but the last, and whether that is still known."""
+    seen, rows = rows.timestep.observation, jax.tree.map(lambda x: x[:-1], rows)
+    num, ended = _num(ends), rows.end >= 0
+    known = ~ended | (ends.total - rows.end <= num)
+    place = jax.lax.optimization_barrier(rows.end % num)
+
+    def follows(seen: Array, last: Array) -> Array:
         mask = ended.reshape(*ended.shape, *(1,) * (last.ndim - 1))
-        return jnp.where(mask, last[number % num], seen[1:])
+        return jnp.where(mask, last.at[place].get(mode="promise_in_bounds"), seen[1:])
 
-    return jax.tree.map(one, seen, ends.seen), known | ~ended
+    after = _seeing(rows.next, jax.tree.map(follows, seen, ends.seen))
+    return rows._replace(next=after), known
 
 
 def _seeing(timestep: TimeStep, observation: PyTree) -> TimeStep:
     """The time step with another observation."""
     return eqx.tree_at(lambda t: t.observation, timestep, observation, is_leaf=lambda x: x is None)
-
-
-def _check(ring: Rows, chunk: Rows) -> None:
-    if jax.tree.structure(chunk) != jax.tree.structure(ring):
-        raise SpecError(
-            f"`Replay` keeps rows of {jax.tree.structure(ring)}, got {jax.tree.structure(chunk)}. "
-            "Add chunks of the form that `init` was shown."
-        )
-    time, (rows, lives) = chunk.trial_ended.shape[0], ring.trial_ended.shape
-    for held, new in zip(jax.tree.leaves(ring), jax.tree.leaves(chunk), strict=True):
-        wanted = (time, lives, *held.shape[2:])
-        if new.shape != wanted or new.dtype != held.dtype or rows % time:
-            raise SpecError(
-                f"Expected a chunk {held.dtype}{list(wanted)} for `Replay.add`, got "
-                f"{new.dtype}{list(new.shape)}. Chunks are as long, and of as many lives, as the "
-                "one `init` was shown."
-            )

@@ -1,25 +1,26 @@
 """Tree: numbers, and the sums of ever more of them, so that one is soon found by its share.
 
-Sixteen children to a node: a million leaves are five levels, and each is a row of sixteen that a
+Eight children to a node: a million leaves are seven levels, and each is a row of eight that a
 processor adds at once. After leaves change, the sums above them are added up anew from their
 children, so no rounding error is carried along, and leaves may be named twice.
 """
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-_CHILDREN = 16
+_CHILDREN = 8
 BEYOND = 2**31 - 1  # a leaf that no tree has
 
 Tree = tuple[Float[Array, "_"], ...]
-"""Levels from the leaves up; the last has at most sixteen sums."""
+"""Levels from the leaves up; the last has eight."""
 
 
 def grown(num: int) -> Tree:
     """A tree of `num` leaves, all 0.
 
     >>> [level.size for level in grown(1000)]
-    [1008, 64, 16]
+    [1000, 128, 16, 8]
     """
     levels, size = [], num
     while True:
@@ -46,21 +47,22 @@ def put(tree: Tree, where: Int[Array, "num"], values: Float[Array, "num"]) -> Tr
     return tuple(levels)
 
 
-def find(tree: Tree, shares: Float[Array, "num"]) -> Int[Array, "num"]:
-    """The leaves at which the running sum passes these numbers, in [0, total); never one that is
-    0, unless all are."""
-    where = jnp.zeros(shares.shape, jnp.int32)
+def find(tree: Tree, shares: Float[Array, "num"]) -> tuple[Int[Array, "num"], Float[Array, "num"]]:
+    """The leaves at which the running sum passes these numbers, in [0, total), and what they are;
+    never one that is 0, unless all are."""
+    where, which = jnp.zeros(shares.shape, jnp.int32), jnp.arange(_CHILDREN)
+    earlier = jnp.triu(jnp.ones((_CHILDREN, _CHILDREN)), 1)
+    value = shares
     for level in reversed(tree):
-        children = level.reshape(-1, _CHILDREN)[where]
-        sums = jnp.cumsum(children, axis=-1)
-        # Rounding may lead to a child that is 0, or past the last that is not.
-        last = (_CHILDREN - 1) - jnp.argmax(children[:, ::-1] > 0, axis=-1)
-        passed = (sums > shares[:, None]) & (children > 0)
-        child = jnp.where(passed.any(axis=-1), jnp.argmax(passed, axis=-1), last)
-        before = jnp.take_along_axis(sums - children, child[:, None], axis=-1)[:, 0]
-        shares = shares - before
-        where = where * _CHILDREN + child.astype(jnp.int32)
-    return where
+        children = level.reshape(-1, _CHILDREN).at[where].get(mode="promise_in_bounds")
+        before = jnp.matmul(children, earlier, precision="highest")
+        # The last that is not 0 and begins at or before the share, however sums were rounded.
+        child = jnp.where((children > 0) & (before <= shares[:, None]), which, 0).max(axis=-1)
+        mine = which == child[:, None]
+        passed, value = (jnp.where(mine, x, 0.0).max(axis=-1) for x in (before, children))
+        now = shares - passed, where * _CHILDREN + child, value
+        shares, where, value = jax.lax.optimization_barrier(now)
+    return where, value
 
 
 def leaves(tree: Tree, where: Int[Array, "num"]) -> Float[Array, "num"]:

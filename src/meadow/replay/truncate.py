@@ -11,6 +11,7 @@ from jaxtyping import Array, Bool, PyTree
 
 from meadow.core.timestep import StepType
 from meadow.replay.replay import Ends, State
+from meadow.replay.ring import read, write
 
 
 def truncate(state: State, stood: PyTree, who: Bool[Array, "lives"]) -> State:
@@ -19,23 +20,18 @@ def truncate(state: State, stood: PyTree, who: Bool[Array, "lives"]) -> State:
     Args:
         stood: what was seen after that row, `[lives, ...]`.
     """
-    rows = state.rows
-    at = (state.added - 1) % rows.trial_ended.shape[0]
-    who = who & (state.added > 0)
-    ended_already = rows.next.step_type[at] == StepType.LAST
-    last = jnp.where(who, StepType.LAST, rows.next.step_type[at]).astype(jnp.uint8)
-    state = eqx.tree_at(
-        lambda s: (s.rows.next.step_type, s.rows.trial_ended),
-        state,
-        (rows.next.step_type.at[at].set(last), rows.trial_ended.at[at].max(who)),
-    )
-    if state.ends is None:
-        return state
-    new = who & ~ended_already
-    seen, numbers, total = state.ends.seen, state.ends.number, state.ends.total
-    number = jnp.where(new, total + jnp.cumsum(new) - 1, numbers[at])
-    num = jax.tree.leaves(seen)[0].shape[0]
-    place = jnp.where(new, number % num, num)
-    seen = jax.tree.map(lambda x, y: x.at[place].set(y, mode="drop"), seen, stood)
-    ends = Ends(seen, numbers.at[at].set(number), total + new.sum())
-    return eqx.tree_at(lambda s: s.ends, state, ends)
+    (num, lives), ends = state.rows.shape, state.ends
+    at = (state.added - 1) % num
+    rows = read(state.rows, at * lives + jnp.arange(lives)[None])
+    new = who & (state.added > 0) & ~rows.next.last()
+    step_type = jnp.where(new, StepType.LAST, rows.next.step_type).astype(jnp.uint8)
+    ended = rows.trial_ended | (who & (state.added > 0))
+    rows = eqx.tree_at(lambda r: (r.next.step_type, r.trial_ended), rows, (step_type, ended))
+    if ends is not None:
+        places = jax.tree.leaves(ends.seen)[0].shape[0]
+        end = jnp.where(new, ends.total + jnp.cumsum(new).reshape(new.shape) - 1, rows.end)
+        place = jnp.where(new, end % places, places)[0]
+        seen = jax.tree.map(lambda x, y: x.at[place].set(y, mode="drop"), ends.seen, stood)
+        rows, ends = rows._replace(end=end), Ends(seen, ends.total + new.sum())
+    changed = write(state.rows, rows, at), ends
+    return eqx.tree_at(lambda s: (s.rows, s.ends), state, changed, is_leaf=lambda x: x is None)

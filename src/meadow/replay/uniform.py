@@ -23,11 +23,10 @@ class Uniform(AbstractSelector[tuple[()]]):
         return state
 
     def sample(self, state: tuple[()], span: Span, num: int, *, key: Key[Array, ""]) -> Chosen:
-        """A number, and a life."""
-        key_number, key_life = jr.split(key)
-        end = jnp.maximum(span.end, span.oldest + 1)
-        number = jr.randint(key_number, (num,), span.oldest, end)
-        return Chosen(number, jr.randint(key_life, (num,), 0, span.lives), jnp.ones(num))
+        """One of all windows."""
+        windows = jnp.maximum(span.end - span.oldest, 1) * span.lives
+        number, life = jnp.divmod(jr.randint(key, (num,), 0, windows), span.lives)
+        return Chosen(span.oldest + number, life, jnp.ones(num))
 
     def update(
         self, state: tuple[()], span: Span, chosen: Chosen, surprise: Float[Array, "num"] | None
