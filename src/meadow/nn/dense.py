@@ -23,7 +23,15 @@ class Dense(eqx.Module):
     bias: Float[Array, "num_out"]
 
     def __init__(self, num_in: int, num_out: int, *, gain: float = 2**0.5, key: Key[Array, ""]):
-        self.weight = jax.nn.initializers.orthogonal(gain)(key, (num_in, num_out), jnp.float32)
+        start = jax.nn.initializers.orthogonal(gain)
+
+        # One matrix after the other also under `vmap`: of several batches of factorisations that
+        # run at once, XLA on a CPU lets each wait for threads that the others hold, for ever.
+        @jax.custom_batching.sequential_vmap
+        def drawn(key: Key[Array, ""]) -> Float[Array, "num_in num_out"]:
+            return start(key, (num_in, num_out), jnp.float32)
+
+        self.weight = drawn(key)
         self.bias = jnp.zeros(num_out)
 
     def __call__(self, x: Float[Array, "*batch num_in"]) -> Float[Array, "*batch num_out"]:
