@@ -160,8 +160,6 @@ def test_what_a_plan_cannot_take_is_said():
     plan = PLANS["convolutions"]
     with pytest.raises(SpecError, match="among actions or vectors"):
         actor_critic(plan, {"view": jnp.zeros(3)}, Box((1, 2), 0.0, 1.0), key=jr.key(0))
-    with pytest.raises(SpecError, match="No encoder for observation 'pixels'"):
-        actor_critic(plan, {"pixels": jnp.zeros((4, 4, 3))}, Discrete(2), key=jr.key(0))
     with pytest.raises(UnknownNameError, match="Did you mean 'bfloat16'"):
         Plan(precision="bf16")
     with pytest.raises(UnknownNameError, match="no core called 'ltsm'. Did you mean 'lstm'"):

@@ -195,14 +195,14 @@ class Facts(AbstractEncoder):
 
 
 class Numbers(AbstractEncoder):
-    """A vector of numbers, or one number, through one dense layer."""
+    """Numbers of any shape, through one dense layer."""
 
     layer: Dense
-    single: bool = eqx.field(static=True)
+    axes: int = eqx.field(static=True)
 
     def __init__(self, shape: tuple[int, ...], width: int, *, key: Key[Array, ""]):
         self.layer = Dense(math.prod(shape), width, key=key)
-        self.single = not shape
+        self.axes = len(shape)
 
     @property
     def width(self) -> int:
@@ -212,9 +212,9 @@ class Numbers(AbstractEncoder):
     def __call__(
         self, observation: Shaped[Array, "..."], dtype: DTypeLike = jnp.float32
     ) -> Float[Array, "*batch width"]:
-        """The features of a vector."""
-        numbers = observation[..., None] if self.single else observation
-        return jax.nn.relu(self.layer(numbers.astype(dtype)))
+        """The features."""
+        batch = observation.shape[: observation.ndim - self.axes]
+        return jax.nn.relu(self.layer(observation.reshape(*batch, -1).astype(dtype)))
 
 
 def _codes(

@@ -144,12 +144,6 @@ class Plan(eqx.Module):
             height, width, planes = x.shape
             shape = height, width, planes
             return Planes(shape, self.planes, self.kernel, self.features, key=key)
-        if x.ndim > 1:
-            raise SpecError(
-                f"No encoder for observation {name!r} of shape {list(x.shape)} and type {x.dtype}: "
-                "expected bytes of any shape, a map of booleans [h, w, planes], a vector of "
-                "numbers or a number."
-            )
         return Numbers(x.shape, self.aside if beside else self.features, key=key)
 
 

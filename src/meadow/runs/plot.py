@@ -94,8 +94,8 @@ def learning_curve(
     names = [name for name in ("return", "success", "judged") if name in columns]
     if not names:
         raise SpecError(
-            f"There is nothing to draw from {path}: expected the metrics `return`, `success` or `judged`, "
-            f"got {', '.join(columns) or 'no lines'}."
+            f"There is nothing to draw from {path}: expected the metrics `return`, `success` or "
+            f"`judged`, got {', '.join(columns) or 'no lines'}."
         )
     clock = "steps" if "steps" in columns else "iteration"
     x = columns[clock].reshape(len(columns[clock]), -1).mean(axis=1)
