@@ -1,5 +1,6 @@
 """meadow: the command line. `meadow --help` lists the commands; each has help of its own."""
 
+import dataclasses
 import json
 import sys
 from collections.abc import Collection, Sequence
@@ -14,9 +15,10 @@ from rich.markup import escape
 
 from meadow.core.errors import MeadowError, UnknownNameError
 from meadow.envs.maze.environment import MazeWorld
+from meadow.recipes import behaviour, ids, judge, sets
 from meadow.recipes import evaluate as evaluation
 from meadow.recipes import film as filming
-from meadow.recipes import ids, judge, sets
+from meadow.recipes.agents import AGENTS
 from meadow.recipes.demo import demo as run_demo
 from meadow.recipes.pool import pool
 from meadow.recipes.presets import DEMO, PRESETS
@@ -27,12 +29,14 @@ from meadow.runs.folder import Run
 from meadow.tasks.benchmark_file import cache_folder
 from meadow.tasks.statistics import shown
 
+RECIPES = PRESETS | AGENTS
+
 if TYPE_CHECKING:
     Preset = Recipe
 else:
     Preset = tyro.extras.subcommand_type_from_defaults(
-        {name: recipe for name, (_, recipe) in PRESETS.items()},
-        {name: text for name, (text, _) in PRESETS.items()},
+        {name: recipe for name, (_, recipe) in RECIPES.items()},
+        {name: text for name, (text, _) in RECIPES.items()},
         prefix_names=False,
     )
 Positional = tyro.conf.Positional
@@ -81,7 +85,7 @@ def train(
         recipe = recipe if world is None else recipe.elsewhere(world)
         training = run_train(recipe, out, **options)
     else:
-        if world or all(recipe != preset for _, preset in PRESETS.values()):
+        if world or all(recipe != preset for _, preset in RECIPES.values()):
             raise MeadowError(
                 f"A run goes on as the recipe it was begun with: its fields cannot be changed. "
                 f"Write `meadow train --resume {resume}`, or begin another run with `--out`."
@@ -145,6 +149,36 @@ def evaluate(
         if report.episodes > 1:
             figures["plot"] = str(evaluation.plot(report, folder.plots / "adaptation.png"))
     print(json.dumps({"iteration": min(runs.iterations), **figures}))
+
+
+def bsuite(
+    agent: Positional[str] = "dqn",
+    out: Path = Path("runs/bsuite"),
+    settings: tuple[str, ...] = behaviour.SETTINGS,
+    share: float = 1.0,
+    seed: int = 0,
+) -> None:
+    """Let an agent live bsuite's experiments, and score it: a table and a radar plot.
+
+    For example: meadow bsuite dqn, meadow bsuite r2d2 --settings memory_len/0 catch/0
+
+    Args:
+        agent: a recipe (dqn, r2d2, impala, ppo); every setting has a fresh agent.
+        out: folder for what bsuite records, `scores.json` and `radar.png`.
+        settings: which; fourteen experiments when not given.
+        share: of an experiment's episodes that are lived, for a first look.
+        seed: of the agents.
+    """
+    _check_name([agent], "agent", AGENTS)
+    recipe = dataclasses.replace(AGENTS[agent][1], seed=seed)
+
+    def told(scored: behaviour.Scored) -> None:
+        console.print(f"{scored.setting}: {scored.score:.2f}")
+
+    console, folder = _console(), _unused(out)
+    found = behaviour.sweep(recipe, folder, settings, share=share, told=told)
+    console.print(behaviour.table(found))
+    print(json.dumps({"bsuite": behaviour.by_tag(found), "folder": str(folder)}))
 
 
 def play(
@@ -232,6 +266,7 @@ COMMANDS = {
     "demo": demo,
     "train": train,
     "eval": evaluate,
+    "bsuite": bsuite,
     "play": play,
     "render": render,
     "tasks": tasks,
@@ -245,7 +280,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     try:
         _check_name(argv[:1], "command", COMMANDS)
         if argv[:1] == ["train"]:
-            _check_name(argv[1:2], "recipe", PRESETS)
+            _check_name(argv[1:2], "recipe", RECIPES)
         if argv[:1] == ["tasks"]:
             _check_name(argv[1:2], "thing to do with tasks", ("show", "stats", "make"))
         _obey(argv)

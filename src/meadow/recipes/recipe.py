@@ -38,7 +38,7 @@ class Recipe:
         trial: how long a task is lived in training.
         lives: how many live side by side.
         length: steps of each between two updates.
-        iterations: how many updates.
+        iterations: how many chunks are lived; without a store each is an update.
         held_out: share of different tasks kept for evaluation, below 1; 0 to train on them all.
         episodes: of a trial in evaluation.
         chunk: iterations between two lines of metrics.
