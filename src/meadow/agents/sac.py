@@ -23,7 +23,7 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import optax
-from jaxtyping import Array, Float, Key, PyTree
+from jaxtyping import Array, Float, Key, PyTree, Shaped
 
 from meadow.core.agent import AbstractAgent
 from meadow.core.learner import AbstractLearner
@@ -32,6 +32,7 @@ from meadow.core.spec import ActionSpec
 from meadow.core.timestep import TimeStep
 from meadow.core.trajectory import Trajectory
 from meadow.nn.box import half
+from meadow.nn.categorical_policy import CategoricalPolicy
 from meadow.nn.critic import CriticPlan, Critics, Lesson, critics_loss, least, weighed
 from meadow.nn.descent import descended, followed
 from meadow.nn.policy import PolicyPlan, StochasticPolicy
@@ -43,7 +44,7 @@ from meadow.scores import one_step_report
 class Actor(AbstractAgent[tuple[()]]):
     """Samples from its policy, or does what its mean is squashed to where `greedy`."""
 
-    policy: StochasticPolicy
+    policy: StochasticPolicy | CategoricalPolicy
     greedy: bool = eqx.field(static=True, default=False)
 
     def init_memory(self) -> tuple[()]:
@@ -52,7 +53,7 @@ class Actor(AbstractAgent[tuple[()]]):
 
     def act(
         self, memory: tuple[()], timestep: TimeStep, *, key: Key[Array, ""]
-    ) -> tuple[tuple[()], Float[Array, "num"], dict[str, Array]]:
+    ) -> tuple[tuple[()], Shaped[Array, "*action"], dict[str, Array]]:
         """It records nothing."""
         options = self.policy(timestep)
         return memory, options.mode() if self.greedy else options.sample(key=key), {}
@@ -124,7 +125,17 @@ class SAC(AbstractLearner[State]):
         self, state: State, trajectory: Trajectory, *, key: Key[Array, ""]
     ) -> tuple[State, dict[str, Float[Array, "..."]]]:
         """One step of everything, from windows `[steps of a return, batch]`."""
-        networks, target, optimiser = state
+        grads, metrics = self.gradients(state, trajectory, key=key)
+        networks, optimiser = descended(self._optimiser(), grads, state.optimiser, state.networks)
+        target = followed(state.target, networks.critics, self.share)
+        metrics["temperature"] = jnp.exp(networks.log_temperature)
+        return State(networks, target, optimiser), metrics
+
+    def gradients(
+        self, state: State, trajectory: Trajectory, *, key: Key[Array, ""]
+    ) -> tuple[Networks, dict[str, Float[Array, "..."]]]:
+        """Of all losses, for learners that add to them; and metrics."""
+        networks = state.networks
         key_lesson, key_policy = jr.split(key)
         lesson = self._lesson(state, trajectory, key=key_lesson)
         critics, metrics = jax.grad(critics_loss, has_aux=True)(
@@ -137,12 +148,7 @@ class SAC(AbstractLearner[State]):
         if wanted is None:
             wanted = -float(networks.policy.box.shape[0])
         warmer = entropy - wanted if self.adaptive else jnp.zeros_like(entropy)
-
-        grads = Networks(policy, critics, warmer)
-        networks, optimiser = descended(self._optimiser(), grads, optimiser, networks)
-        target = followed(target, networks.critics, self.share)
-        metrics |= {"entropy": entropy, "temperature": jnp.exp(networks.log_temperature)}
-        return State(networks, target, optimiser), metrics
+        return Networks(policy, critics, warmer), metrics | {"entropy": entropy}
 
     def score(self, state: State, trajectory: Trajectory) -> Report:
         """How each column went, by what the critics say now of what was done."""
