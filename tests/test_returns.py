@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from meadow.returns import gae, v_trace
+from meadow.returns import gae, n_step, v_trace
 
 LENGTH, LIVES = 7, 3
 compiled = jax.jit(gae, static_argnames="trace")
@@ -157,3 +157,54 @@ def test_v_trace_equals_rlax_where_nothing_is_cut():
     targets, advantages = traced(**lived, ratios=np.minimum(rho, 1.2), trace=0.9)
     np.testing.assert_allclose(targets - lived["values"], theirs.errors, atol=1e-5)
     np.testing.assert_allclose(advantages, theirs.pg_advantage, atol=1e-5)
+
+
+# --- several steps as one -------------------------------------------------------------------------
+
+as_one = jax.jit(n_step)
+
+
+def steps(seed: int) -> dict[str, np.ndarray]:
+    """Random rewards, discounts and ends: discounts are 0 in some ends, and in other rows below."""
+    rng = np.random.default_rng(seed)
+    shape = (4, LIVES)
+    last = rng.random(shape) < 0.3
+    discounts = 0.9 * np.where(last, rng.integers(0, 2, shape), rng.choice([1.0, 0.5], shape))
+    rewards = rng.normal(size=shape).astype(np.float32)
+    return {"rewards": rewards, "discounts": discounts.astype(np.float32), "last": last}
+
+
+@given(seed=st.integers(0, 2**32 - 1))
+def test_several_steps_are_taken_one_by_one(seed):
+    lived = steps(seed)
+    got = as_one(**lived)
+    for life in range(LIVES):
+        total, discount, row = 0.0, 1.0, 0
+        for row in range(4):
+            total += discount * lived["rewards"][row, life]
+            discount *= lived["discounts"][row, life]
+            if lived["last"][row, life]:
+                break
+        one = [x[life] for x in got]
+        np.testing.assert_allclose(one, [total, discount, row], atol=1e-5, err_msg="R, D, row")
+
+
+def test_so_many_steps_are_discounted_so_often():
+    ones, never = np.ones((3, 1), np.float32), np.zeros((3, 1), bool)
+    reward, discount, row = as_one(ones, 0.9 * ones, never)
+    np.testing.assert_allclose(discount, 0.9**3, rtol=1e-6, err_msg="gamma^n, not gamma^(n - 1)")
+    np.testing.assert_allclose(reward, 1 + 0.9 + 0.81, rtol=1e-6)
+    assert row.item() == 2
+
+
+@pytest.mark.parity
+def test_several_steps_equal_rlax():
+    rlax = imported_rlax()
+    lived, value = steps(0), np.arange(1.0, 5.0, dtype=np.float32)[:, None] * np.ones((4, LIVES))
+    # Theirs has no ends: a discount of 0 is what stops it.
+    lived["discounts"] = np.where(lived["last"], 0.0, lived["discounts"]).astype(np.float32)
+    reward, discount, _ = as_one(**lived)
+    theirs = jax.vmap(
+        lambda r, d, v: rlax.n_step_bootstrapped_returns(r, d, v, 4)[0], in_axes=1
+    )(lived["rewards"], lived["discounts"], value.astype(np.float32))  # fmt: skip
+    np.testing.assert_allclose(reward + discount * value[-1], theirs, atol=1e-5)

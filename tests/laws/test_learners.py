@@ -10,12 +10,15 @@ import jax.random as jr
 import pytest
 from jaxtyping import Array, Key
 
+from meadow.agents.dqn import DQN
 from meadow.agents.impala import IMPALA
 from meadow.agents.lagged import Lagged
 from meadow.agents.ppo import PPO
+from meadow.agents.r2d2 import R2D2
 from meadow.core.learner import AbstractLearner
 from meadow.core.trajectory import Trajectory
 from meadow.nn.plan import Plan
+from meadow.nn.worth import Categorical, Quantiles
 from meadow.rollout.life import Trial, unborn
 from meadow.rollout.live import Living
 from meadow.testing import check_learner
@@ -24,8 +27,20 @@ from meadow.testing.probes import Choice, HiddenArm
 LENGTH, NUM_LIVES = 6, 4
 SMALL = Plan(channels=(), features=4, aside=4, memory=8, heads=0)
 OTHER = dataclasses.replace(SMALL, core="linear", layers=1, values=2, recalls=False)
-LEARNERS = [PPO(SMALL, minibatches=2), Lagged(IMPALA(SMALL, learning_rate=1e-3), 2)]
+GLANCE = dataclasses.replace(SMALL, core="none", recalls=False)
+SEQUENCES = R2D2(dataclasses.replace(SMALL, core="lstm"), burn_in=2, steps=2)
+LEARNERS = [
+    DQN(GLANCE),
+    SEQUENCES,
+    PPO(SMALL, minibatches=2),
+    Lagged(IMPALA(SMALL, learning_rate=1e-3), 2),
+]
 SLOW = [
+    SEQUENCES,
+    DQN(GLANCE, Categorical(-1.0, 2.0, 11), duelling=True),
+    DQN(GLANCE, Quantiles(5), double=False),
+    DQN(GLANCE, munchausen=(0.03, 0.9, -1.0)),
+    dataclasses.replace(SEQUENCES, worth=Categorical(-1.0, 2.0, 11), double=False),
     PPO(OTHER, minibatches=2, bootstrap=False),
     *(PPO(dataclasses.replace(SMALL, core=core), minibatches=2) for core in ("lstm", "none")),
 ]

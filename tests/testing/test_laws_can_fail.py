@@ -19,7 +19,7 @@ from meadow.core.agent import AbstractAgent
 from meadow.core.curriculum import AbstractExaminer, Due, Ticket
 from meadow.core.environment import AbstractEnvironment
 from meadow.core.errors import SpecError
-from meadow.core.learner import AbstractLearner
+from meadow.core.learner import SURPRISE, AbstractLearner
 from meadow.core.report import Report
 from meadow.core.spec import Discrete
 from meadow.core.task import AbstractDesignSpace
@@ -310,9 +310,10 @@ LEARNERS = {
     "update is a function of state, trajectory and key": [
         AlteredLearner(lambda answer, _: (answer[0] + next(COUNTER), answer[1]))
     ],
-    "metrics are finite scalars": [
+    "metrics are finite scalars, but for surprise": [
         AlteredLearner(lambda answer, _: (answer[0], {"loss": answer[0] / 0})),
         AlteredLearner(lambda answer, _: (answer[0], {"loss": answer[0][None]})),
+        AlteredLearner(lambda answer, _: (answer[0], answer[1] | {SURPRISE: answer[0]})),
     ],
     "the agent keeps its laws": [AlteredLearner(makes=AGENTS["actions lie within the spec"][0])],
     "score reports on every column": [

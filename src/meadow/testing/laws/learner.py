@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Array, Key, PyTree
 
 from meadow.core.errors import LawError
-from meadow.core.learner import AbstractLearner
+from meadow.core.learner import SURPRISE, AbstractLearner
 from meadow.core.report import Report
 from meadow.core.spec import ActionSpec
 from meadow.core.timestep import TimeStep
@@ -115,9 +115,11 @@ def _is_pure(seen: _Evidence) -> str | None:
 
 
 def _metrics(seen: _Evidence) -> str | None:
+    columns = seen.trajectory.trial_ended.shape[1]
     for name, value in seen.updates[0][1].items():
-        if np.shape(value) != ():
-            return f"Expected the scalar metric {name!r}, got shape {np.shape(value)}."
+        wanted = (columns,) if name == SURPRISE else ()
+        if np.shape(value) != wanted:
+            return f"Expected the metric {name!r} of shape {wanted}, got {np.shape(value)}."
     return not_finite([metrics for _, metrics in seen.updates])
 
 
@@ -170,7 +172,7 @@ LAWS = {
     "update keeps the state's structure": _keeps_structure,
     "update is traced once": _traces_once,
     "update is a function of state, trajectory and key": _is_pure,
-    "metrics are finite scalars": _metrics,
+    "metrics are finite scalars, but for surprise": _metrics,
     "the agent keeps its laws": _agent_is_lawful,
     "score reports on every column": _scores,
     "the same batch lowers its loss": _learns,
