@@ -5,7 +5,7 @@ import json
 import sys
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import jax
 import jax.random as jr
@@ -20,6 +20,8 @@ from meadow.recipes import evaluate as evaluation
 from meadow.recipes import film as filming
 from meadow.recipes.agents import AGENTS
 from meadow.recipes.demo import demo as run_demo
+from meadow.recipes.looks import EPISODES, visited
+from meadow.recipes.outside import Outside
 from meadow.recipes.pool import pool
 from meadow.recipes.presets import DEMO, PRESETS
 from meadow.recipes.recipe import Recipe
@@ -116,6 +118,9 @@ def evaluate(
     its memory cleared at each episode, and a random one. The last line is one JSON object.
     XLand-MiniGrid's protocol: --episodes 25 --tasks-from training
 
+    In another library's environment: mean returns of the agent without its luck, of the agent as
+    it acts while it learns, and of a random one.
+
     An agent of mazes is asked for mazes that others test on, at both time limits, for perfect mazes
     and for random ones, and among these for the ones that it finds hardest; the table is also
     written as CSV.
@@ -133,7 +138,13 @@ def evaluate(
     """
     runs = pool([run, *more])
     folder, recipe, console = runs.runs[0], runs.recipe, _console()
-    if isinstance(recipe.environment, MazeWorld) and tasks_from is None:
+    if isinstance(recipe.environment, Outside):
+        found = visited(recipe, runs.agents, episodes=episodes or EPISODES, seed=seed)
+        figures: dict[str, Any] = {}
+        for name, mean in found.items():
+            console.print(f"{name:16} {mean.value:10.2f}  [{mean.low:.2f}, {mean.high:.2f}]")
+            figures |= {name: mean.value, f"{name}_ci": [mean.low, mean.high]}
+    elif isinstance(recipe.environment, MazeWorld) and tasks_from is None:
         attempts = judge.ATTEMPTS if episodes is None else episodes
         verdict = judge.judged(recipe, runs.agents, mazes=tasks, attempts=attempts, seed=seed)
         console.print(judge.table(verdict))

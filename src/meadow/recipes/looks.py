@@ -5,15 +5,19 @@ nothing of the run.
 """
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import jax
 import jax.random as jr
 import numpy as np
 
+from meadow.agents.random import Random
 from meadow.core.agent import AbstractAgent
+from meadow.core.errors import MeadowError
 from meadow.evaluation.greedy import greedy
 from meadow.evaluation.hosted import returns
+from meadow.evaluation.interval import Estimate, estimate
 from meadow.evaluation.trials import lived
 from meadow.loops.iteration import Experiment, Progress
 from meadow.recipes.outside import Outside
@@ -84,3 +88,27 @@ class Looks:
         shown = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), shown)
         about = {"return": repr(score), "seed": str(self._recipe.seed)}
         policy.save(self._run.path / f"{name}.safetensors", agent, shown, about)
+
+
+def visited(
+    recipe: Recipe, agents: Sequence[AbstractAgent], *, episodes: int = EPISODES, seed: int = 0
+) -> dict[str, Estimate]:
+    """Mean returns in an environment outside, with intervals: of the agents without their luck, as
+    they act while they learn, and of one that acts at random.
+
+    Raises:
+        MeadowError: the environment is not there.
+    """
+    if not isinstance(recipe.environment, Outside):
+        raise MeadowError(f"{type(recipe.environment).__name__} is not outside.")
+    seed, found = seed + _APART, {}
+    with recipe.environment.open(PROGRAMS, seed) as programs:
+        random = Random(programs.environment.action_spec)
+        kinds = {"agent": [greedy(x) for x in agents], "sampling": agents}
+        for name, those in (kinds | {"random": [random]}).items():
+            got = [
+                returns(programs, agent, episodes, seed=i, key=jr.fold_in(jr.key(seed), i))
+                for i, agent in enumerate(those)
+            ]
+            found[name] = estimate(np.concatenate(got))
+    return found

@@ -7,7 +7,7 @@ episode is given up.
 
 import traceback
 from collections.abc import Callable
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from jax import tree
@@ -34,6 +34,7 @@ class Told(NamedTuple):
     last: bool
 
 
+@runtime_checkable
 class Program(Protocol):
     """One environment; whoever asks begins an episode before the first step and after a last.
 

@@ -1,0 +1,68 @@
+"""Recipes in other libraries' environments: trained, judged, kept as a policy, gone on with."""
+
+import dataclasses
+import json
+
+import jax
+import jax.random as jr
+import pytest
+
+from meadow.agents.dqn import DQN
+from meadow.core.errors import MeadowError, UnknownNameError
+from meadow.nn.plan import Plan
+from meadow.recipes.agents import AGENTS
+from meadow.recipes.looks import visited
+from meadow.recipes.outside import Outside, is_outside
+from meadow.recipes.train import load, recipe_of, train
+from meadow.runs import policy
+from meadow.runs.folder import Run
+
+pytest.importorskip("gymnasium")
+TINY = dataclasses.replace(
+    AGENTS["dqn"][1].elsewhere("gymnasium:CartPole-v1"),
+    learner=DQN(Plan(features=8, memory=8, heads=0, core="none", recalls=False)),
+    length=4,
+    iterations=300,
+    chunk=100,
+    looks=2,
+)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory) -> Run:
+    return train(TINY, tmp_path_factory.mktemp("runs") / "run").run
+
+
+def test_it_is_judged_on_the_way(run):
+    lines = [json.loads(line) for line in run.metrics_path.read_text().splitlines()]
+    assert [line["steps"] for line in lines] == [400, 800, 1200]
+    assert ["judged" in line for line in lines] == [False, True, True], "twice over the run"
+    assert lines[0]["return"] == lines[0]["length"] > 8, "a step is paid 1, by the episode"
+    assert lines[0]["loss"] is None and lines[-1]["loss"] > 0, "it learns after 1,000 steps"
+
+
+def test_the_best_acts_by_itself(run):
+    for name in ("best", "last"):
+        exported = policy.load(run.path / f"{name}.safetensors")
+        seen = jax.numpy.zeros(4)
+        _, action = exported.act(exported.begin(), seen, first=True, key=jr.key(0))
+        assert int(action) in (0, 1) and float(exported.about["return"]) > 8
+
+
+def test_it_goes_on_and_is_judged_afterwards(run):
+    assert recipe_of(run) == TINY and isinstance(recipe_of(run).environment, Outside)
+    iteration, agent = load(run, TINY)
+    assert iteration == TINY.iterations
+    found = visited(TINY, [agent], episodes=5)
+    assert list(found) == ["agent", "sampling", "random"]
+    assert all(8 < mean.low <= mean.value <= mean.high for mean in found.values())
+    longer = train(TINY, run.path, resume=True)
+    assert longer.steps == 1200, "and there is nothing left to do"
+
+
+def test_names():
+    assert is_outside("bsuite:catch/0") and not is_outside("XLand-MiniGrid-R1-9x9")
+    with pytest.raises(UnknownNameError, match="Did you mean 'CartPole-v1'"):
+        Outside("gymnasium:CartPol-v1").open(1, 0)
+    with pytest.raises(MeadowError, match="must be opened"):
+        _ = Outside("gymnasium:CartPole-v1").action_spec
