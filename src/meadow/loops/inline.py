@@ -9,13 +9,12 @@ anywhere is the same run. Others begin new episodes when a run is resumed: the e
 cut are truncated in the store, and luck follows from the run's key.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import jax.random as jr
-import numpy as np
-from jaxtyping import Array, Int, Key, PyTree
+from jaxtyping import Array, Int, Key, PyTree, UInt32
 
 from meadow.core.curriculum import AbstractExaminer
 from meadow.core.errors import SpecError
@@ -24,11 +23,19 @@ from meadow.loops.iteration import Experiment, Metrics, Progress, iterate
 from meadow.loops.rehearsal import Means
 from meadow.replay.replay import State
 from meadow.replay.truncate import truncate
-from meadow.rollout.host import AbstractHost, Luck
-from meadow.rollout.host_collect import Collector, Lived, life_of, trajectory_of
+from meadow.rollout.host import AbstractHost, Luck, keys_of
+from meadow.rollout.host_collect import Collector, Lived
 from meadow.rollout.life import Life, unborn
 
 _LUCK = 0x51EED  # of environments: apart from whatever the loop draws
+
+
+class _Flat(NamedTuple):
+    """Progress without lives, as leaves: a call of a hundred modules costs as much as an update."""
+
+    learner: list[Array]
+    rest: list[Array]
+    key: UInt32[Array, "words"]
 
 
 class Inline:
@@ -46,73 +53,78 @@ class Inline:
     def __init__(self, experiment: Experiment, host: AbstractHost):
         _check(experiment, host)
         self.experiment, self._host = experiment, host
-        self._collector = Collector(
-            host, experiment.learner.agent, experiment.trial, experiment.length
-        )
+        self._collector = Collector(host, self._agent, experiment.trial, experiment.length)
+        self._structures: tuple[Any, Any] = (None, None)  # of the learner, and of the rest
         self._stands: Life | None = None  # as of which progress the host's lives stand
-        self._nothing: Means | None = None
-        self._deal = jax.jit(self._dealt)
+        self._deal, self._life = jax.jit(self._dealt), jax.jit(self._collector.life)
         self._advance = jax.jit(self._iteration, donate_argnums=(0, 1))
-        self._cut = jax.jit(truncate, donate_argnums=0)
+        self._cut = jax.jit(self._truncated, donate_argnums=0)
 
     def begin(self, *, key: Key[Array, ""]) -> Progress:
         """Progress before the first iteration."""
+        if key.dtype != jr.key(0).dtype:
+            raise SpecError(f"Expected a key of JAX's default kind, got {key.dtype}.")
         return jax.jit(lambda key: iteration.begin(self.experiment, key=key))(key)
 
     def run(self, progress: Progress, num: int) -> tuple[Progress, Metrics]:
         """`num` iterations; `progress` is consumed. Metrics are means over them."""
-        life = self._taken_up(progress)
-        tasks, keys = self._deal(progress, life.number)
-        sums: Means | None = None
+        life, flat = progress.life, self._flattened(progress)
+        number = jnp.arange(self.experiment.lives) if life is None else life.number
+        if life is not None and life is not self._stands:
+            self._collector.start(life, self._seed(flat))
+        (tasks, keys), sums = self._deal(flat, number), {}
         for _ in range(num):
             if self.experiment.anew:
-                self._collector.start(self._unborn(progress, tasks), self._seed(progress))
-            lived = self._collector.collect(progress.learner, Luck(tasks, keys, 0))
-            progress = self._told_of_cuts(progress)._replace(life=None)
-            sums = self._zeros(progress, lived, life.number) if sums is None else sums
-            progress, sums, (tasks, keys) = self._advance(progress, sums, lived, life.number)
-        self._stands = progress.life
-        metrics = {name: mean.value for name, mean in (sums or {}).items()}
+                self._collector.start(self._unborn(flat, tasks), self._seed(flat))
+            lived = self._collector.collect(flat.learner, Luck(tasks, keys, 0))
+            if life is not None:
+                life = (lived, self._host.playing or (tasks, ()), number)
+            flat = self._told_of_cuts(flat)
+            sums = sums or self._zeros(flat, lived)
+            flat, sums, (tasks, keys) = self._advance(flat, sums, lived, number)
+        life = self._life(*life) if isinstance(life, tuple) else life
+        self._stands, progress = life, self._whole(flat)._replace(life=life)
+        metrics = {name: mean.value for name, mean in sums.items()}
         return progress, metrics | self.experiment.curriculum.metrics(progress.curriculum)
 
-    def _taken_up(self, progress: Progress) -> Life:
-        """The lives of progress; the host's stand there."""
-        if self.experiment.anew:
-            return self._unborn(progress, self._tasks_of(progress))
-        assert progress.life is not None, "lives that go on are part of the progress"
-        if progress.life is not self._stands:
-            self._collector.start(progress.life, self._seed(progress))
-        return progress.life
+    def _flattened(self, progress: Progress) -> _Flat:
+        rest = progress._replace(life=None, learner=None, key=None)
+        self._structures = jax.tree.structure(progress.learner), jax.tree.structure(rest)
+        return _flat(progress)
 
-    def _tasks_of(self, progress: Progress) -> PyTree:
-        return self._deal(progress, jnp.arange(self.experiment.lives))[0]
+    def _whole(self, flat: _Flat) -> Progress:
+        rest = jax.tree.unflatten(self._structures[1], flat.rest)
+        learner = jax.tree.unflatten(self._structures[0], flat.learner)
+        return rest._replace(learner=learner, key=keys_of(flat.key))
 
-    def _unborn(self, progress: Progress, tasks: PyTree) -> Life:
-        experiment = self.experiment
-        return unborn(experiment.environment, experiment.agent(progress.learner), tasks)
+    def _agent(self, learner: list[Array]) -> Any:
+        return self.experiment.learner.agent(jax.tree.unflatten(self._structures[0], learner))
 
-    def _seed(self, progress: Progress) -> int:
-        return int(jr.bits(jr.fold_in(progress.key, _LUCK)))
+    def _unborn(self, flat: _Flat, tasks: PyTree) -> Life:
+        return unborn(self.experiment.environment, self._agent(flat.learner), tasks)
 
-    def _told_of_cuts(self, progress: Progress) -> Progress:
+    def _seed(self, flat: _Flat) -> int:
+        return int(jr.bits(jr.fold_in(keys_of(flat.key), _LUCK)))
+
+    def _told_of_cuts(self, flat: _Flat) -> _Flat:
         """The store with those episodes ended that were cut after it was told of them."""
-        cut = self._collector.cut
-        if cut.any():
-            if isinstance(progress.store, State):
-                store = self._cut(progress.store, self._collector.stood, cut)
-                progress = progress._replace(store=store)
-            self._collector.cut = np.zeros_like(cut)
-        return progress
+        cut, self._collector.cut = self._collector.cut, None
+        return flat if cut is None else self._cut(flat, *cut)
 
-    def _zeros(self, progress: Progress, lived: Lived, number: Int[Array, "lives"]) -> Means:
-        if self._nothing is None:
-            step = jax.eval_shape(self._iteration, progress, {}, lived, number)
-            self._nothing = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), step[1])
-        return jax.tree.map(jnp.asarray, self._nothing)
+    def _truncated(self, flat: _Flat, who: Array, stood: list[Array]) -> _Flat:
+        progress, stood = self._whole(flat), self._collector.observation(stood)
+        if isinstance(progress.store, State):
+            progress = progress._replace(store=truncate(progress.store, stood, who))
+        return _flat(progress)
 
-    def _dealt(self, progress: Progress, number: Int[Array, "lives"]) -> tuple[PyTree, Array]:
+    def _zeros(self, flat: _Flat, lived: Lived) -> Means:
+        number = jnp.arange(self.experiment.lives)
+        shapes = jax.eval_shape(self._iteration, flat, {}, lived, number)[1]
+        return jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
+
+    def _dealt(self, flat: _Flat, number: Int[Array, "lives"]) -> tuple[PyTree, Array]:
         """Tasks and keys of the next chunk, drawn as `iterate` and `Living.collect` draw them."""
-        experiment = self.experiment
+        experiment, progress = self.experiment, self._whole(flat)
         _, key_tasks, key_live, _ = jr.split(progress.key, 4)
         tasks = experiment.curriculum.sample(
             progress.curriculum, experiment.lives, key=key_tasks
@@ -120,19 +132,26 @@ class Inline:
         key_rows, key_after = jr.split(key_live)
         keys = jnp.concatenate([jr.split(key_rows, experiment.length), key_after[None]])
         each = jax.vmap(jax.vmap(jr.fold_in, (None, 0)), (0, None))
-        return tasks, each(keys, number)
+        return tasks, jr.key_data(each(keys, number))
 
     def _iteration(
-        self, progress: Progress, sums: Means, lived: Lived, number: Int[Array, "lives"]
-    ) -> tuple[Progress, Means, tuple[PyTree, Array]]:
+        self, flat: _Flat, sums: Means, lived: Lived, number: Int[Array, "lives"]
+    ) -> tuple[_Flat, Means, tuple[PyTree, Array]]:
         """The loop's own iteration, of a chunk that was lived already; and the next deal."""
 
         def live(_: Experiment, agent: Any, life: Any, tasks: PyTree, *, key: Array) -> tuple:
-            return life_of(lived, tasks, number), trajectory_of(lived)
+            return None, self._collector.trajectory(lived)
 
-        progress, metrics = iterate(self.experiment, progress, live)
+        progress, metrics = iterate(self.experiment, self._whole(flat), live)
         sums = jax.tree.map(jnp.add, sums, metrics) if sums else metrics
-        return progress, sums, self._dealt(progress, number)
+        flat = _flat(progress)
+        return flat, sums, self._dealt(flat, number)
+
+
+def _flat(progress: Progress) -> _Flat:
+    rest = progress._replace(life=None, learner=None, key=None)
+    leaves = jax.tree.leaves(progress.learner), jax.tree.leaves(rest)
+    return _Flat(*leaves, jr.key_data(progress.key))
 
 
 def _check(experiment: Experiment, host: AbstractHost) -> None:

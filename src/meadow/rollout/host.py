@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import jax.random as jr
 import numpy as np
-from jaxtyping import Array, Bool, Int, Key, PyTree
+from jaxtyping import Array, Bool, Int, Key, PyTree, UInt32
 
 from meadow.core.environment import AbstractEnvironment
 from meadow.core.errors import MeadowError
@@ -25,13 +26,19 @@ class Luck(NamedTuple):
 
     Attributes:
         tasks: for each life the task it takes up where a trial ends.
-        keys: of each life in each row, and in the one after the last.
+        keys: of each life in each row, and in the one after the last; as data, for a call costs ten
+            times as much with a typed key (`keys_of`).
         row: which it is.
     """
 
     tasks: PyTree
-    keys: Key[Array, "rows lives"]
+    keys: UInt32[Array, "rows lives words"]
     row: int
+
+
+def keys_of(data: UInt32[Array, "*batch words"]) -> Key[Array, "*batch"]:
+    """Keys from their data; of JAX's default kind."""
+    return jr.wrap_key_data(data)
 
 
 class Outcome(NamedTuple):

@@ -15,23 +15,30 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
-from jaxtyping import Array, Bool, Int, Key, PyTree
+from jaxtyping import Array, Bool, Int, PyTree, UInt32
 
 from meadow.core.agent import AbstractAgent
 from meadow.core.timestep import StepType, TimeStep
 from meadow.core.trajectory import Trajectory
-from meadow.rollout.host import AbstractHost, Luck, Outcome
+from meadow.rollout.host import AbstractHost, Luck, Outcome, keys_of
 from meadow.rollout.life import ACT, Life, Trial, apart, where
+
+# Where in `Said.numbers` they lie.
+STEP_TYPE, REWARD, DISCOUNT, EPISODE = range(4)
+FIRST, MID, LAST = map(int, StepType)  # an enumeration is looked up at twenty times the cost
+Who = Bool[np.ndarray, "lives"]
 
 
 class Said(NamedTuple):
-    """A time step, or rows of them: NumPy's arrays, and while tracing `TimeStep(*said)`."""
+    """Time steps as few arrays: each that goes to the device costs as much as a small network.
 
-    step_type: Any
-    reward: Any
-    discount: Any
-    observation: PyTree
-    episode: Any
+    Attributes:
+        numbers: all but the observation, float32 `[..., 4, lives]`; counts are exact up to 2^24.
+        observation: its leaves.
+    """
+
+    numbers: Any
+    observation: list[Any]
 
 
 class Acted(NamedTuple):
@@ -46,270 +53,275 @@ class Acted(NamedTuple):
     record: PyTree
 
 
-class Lived(NamedTuple):
-    """A chunk, not yet a trajectory.
-
-    Attributes:
-        seen, next, trial_ended: rows of what agents saw, and of what came of it.
-        after: where lives stand now; `steps` and `over` with it.
-        acted: what they did.
-        memory: the agent's, before and after.
-        playing: as the host's.
-    """
+class Rows(NamedTuple):
+    """What agents saw and what came of it, being written: `[length, ...]`."""
 
     seen: Said
     next: Said
     trial_ended: Any
+
+
+class Lived(NamedTuple):
+    """A chunk, not yet a trajectory.
+
+    Attributes:
+        rows: of what agents saw, and of what came of it.
+        after: where lives stand now; `steps` and `over` with it.
+        acted: what they did.
+        memory: the agent's, before and after.
+    """
+
+    rows: Rows
     after: Said
     steps: Any
     over: Any
     acted: Acted
     memory: tuple[PyTree, PyTree]
-    playing: tuple[PyTree, PyTree] | None
-
-
-def trajectory_of(lived: Lived) -> Trajectory:
-    """The chunk as the compiled rollout would have made it; while tracing."""
-    return Trajectory(
-        TimeStep(*lived.seen),
-        lived.acted.action,
-        TimeStep(*lived.next),
-        lived.trial_ended,
-        lived.acted.record,
-        lived.memory[0],
-        TimeStep(*lived.after),
-        lived.memory[1],
-    )
-
-
-def life_of(lived: Lived, tasks: PyTree, number: Int[Array, "lives"]) -> Life:
-    """The lives after a chunk; while tracing."""
-    task, state = (tasks, ()) if lived.playing is None else lived.playing
-    after = TimeStep(*lived.after)
-    return Life(task, state, after, lived.memory[1], lived.steps, lived.over, number)
 
 
 class Collector:
     """Lives of a host, and where they stand.
 
+    Args:
+        host: whose.
+        agent: from whatever `collect` is given; called while tracing.
+        trial: how long a task is lived.
+        length: rows of a chunk.
+
     Attributes:
-        cut: whose last row of the chunk before was made the last of an episode since; and `stood`,
-            what they saw then. A store is to be told.
+        cut: whose last row of the chunk before was made the last of an episode since, and what
+            they saw after it; a store is to be told. None where all went well.
     """
 
-    cut: Bool[np.ndarray, "lives"]
-    stood: PyTree
+    cut: tuple[Who, list[np.ndarray]] | None
 
     def __init__(
         self,
         host: AbstractHost,
-        agent: Callable[[PyTree], AbstractAgent],
+        agent: Callable[[Any], AbstractAgent],
         trial: Trial,
         length: int,
     ):
-        self._host, self._agent, self._trial, self._length = host, agent, trial, length
+        self._host, self._agent, self._length = host, agent, length
+        self._budget = trial.episodes, trial.steps
+        self._structure: Any = None
         # What was acted is written in place; memories are kept, for they are told of.
         self._act = jax.jit(self._acts, donate_argnums=2)
         self._again = jax.jit(self._acts_again)
-        self._blank = jax.jit(self._unacted)
+        self._unacted = jax.jit(self._acts_nothing)
 
     def start(self, life: Life, seed: int) -> None:
         """Take up these lives, or begin others in their place.
 
         Where the host cannot stand where they stood their episodes are cut, as at a time limit.
         """
-        goes_on = self._host.start(life, seed)
-        after = life.timestep
-        said = Said(after.step_type, after.reward, after.discount, after.observation, after.episode)
-        self._now: Said = jax.tree.map(np.array, jax.device_get(said))
+        goes_on, said = self._host.start(life, seed), life.timestep
+        seen, self._structure = jax.tree.flatten(said.observation)
+        numbers = (said.step_type, said.reward, said.discount, said.episode)
+        self._now = np.array([np.asarray(x, np.float32) for x in numbers])
         self._steps, self._over = np.array(life.steps), np.array(life.over)
-        self._memory, self.stood = life.memory, self._now.observation
-        self.cut = np.zeros(self._host.num, bool)
+        self._memory, self._stood = life.memory, [np.array(x) for x in seen]
+        self._seen: list[np.ndarray] = self._stood
+        self.cut = None
         if not goes_on:
-            self._end(~_last(self._now))
+            self._end(~self._waits(), None, -1)
 
-    def collect(self, state: PyTree, luck: Luck) -> Lived:
-        """Live a chunk; `state` is of the learner whose agent acts."""
-        rows = self._rows(), self._rows()
-        seen, told = rows
-        ended = np.zeros(seen.reward.shape, bool)
-        memory, acted = self._memory, self._blank(state, self._memory, luck, _row(seen, 0))
+    def collect(self, state: Any, luck: Luck) -> Lived:
+        """Live a chunk; `state` is what the agent is made of."""
+        rows = Rows(self._blank(), self._blank(), np.zeros((self._length, self._host.num), bool))
+        memory, acted = self._memory, self._unacted(state, self._memory, luck.keys, rows.seen)
         for t in range(self._length):
             luck = luck._replace(row=t)
-            self._begin(_last(self._now), luck, told, ended)
-            _put(seen, t, self._now)
+            self._begin(self._waits(), luck, rows)
+            self._write(rows.seen, t)
             self._memory, acted, action = self._act(
-                state, self._memory, acted, luck.keys, _row(seen, t)
+                state, self._memory, acted, luck.keys, _row(rows.seen, t)
             )
-            outcome = self._host.step(jax.tree.map(np.asarray, action), luck)
-            lost = outcome.lost
-            self._step(outcome, ~lost, told, ended, t)
-            if lost.any():
-                acted = self._redo(lost.copy(), state, acted, luck, rows, ended)
+            outcome = self._host.step(np.asarray(action), luck)
+            if outcome.lost.any():
+                acted = self._redo(outcome, state, acted, luck, rows)
+            else:
+                rows.trial_ended[t] = self._step(outcome)
+                self._write(rows.next, t)
         # Begin the next episode of trials that go on, so that what follows the last row is known.
         luck = luck._replace(row=self._length)
-        self._begin(_last(self._now) & ~self._over, luck, told, ended)
-        after = jax.tree.map(np.array, self._now)
-        self._now, self.stood = self._now._replace(observation=after.observation), after.observation
+        self._begin(self._waits() & ~self._over, luck, rows)
+        self._seen = self._stood = [np.array(x) for x in self._seen]
+        after = Said(self._now.copy(), self._stood)
         ends = after, self._steps.copy(), self._over.copy()
-        return Lived(seen, told, ended, *ends, acted, (memory, self._memory), self._host.playing)
+        return Lived(rows, *ends, acted, (memory, self._memory))
 
-    def _begin(
-        self, who: Bool[np.ndarray, "lives"], luck: Luck, told: Said, ended: np.ndarray
-    ) -> None:
-        """Begin the next episode of some lives, and of whoever is lost meanwhile."""
+    def trajectory(self, lived: Lived) -> Trajectory:
+        """The chunk as the compiled rollout would have made it; while tracing."""
+        rows, acted, (memory, final) = lived.rows, lived.acted, lived.memory
+        seen, told, after = map(self._timestep, (rows.seen, rows.next, lived.after))
+        done = (acted.action, told, rows.trial_ended, acted.record)
+        return Trajectory(seen, *done, memory=memory, after=after, final_memory=final)
+
+    def life(
+        self, lived: Lived, playing: tuple[PyTree, PyTree], number: Int[Array, "lives"]
+    ) -> Life:
+        """The lives after a chunk; while tracing."""
+        after = self._timestep(lived.after)
+        return Life(*playing, after, lived.memory[1], lived.steps, lived.over, number)
+
+    def observation(self, leaves: list[Any]) -> PyTree:
+        """What agents are shown, of its leaves."""
+        return jax.tree.unflatten(self._structure, leaves)
+
+    def _waits(self) -> Who:
+        """Whose episode has ended."""
+        return self._now[STEP_TYPE] == LAST
+
+    def _begin(self, who: Who, luck: Luck, rows: Rows, done: Who | None = None) -> None:
+        """Begin the next episode of some lives, and of whoever is lost meanwhile, but for those who
+        have done this row."""
+        done = np.zeros_like(who) if done is None else done
         while who.any():
             observation, lost = self._host.begin(who, self._over, luck)
+            self._seen = jax.tree.leaves(observation)
             now, new = self._now, who & self._over
-            now.episode[who] += 1
-            now.episode[new], now.reward[new], self._steps[new] = 0, 0.0, 0
-            now.step_type[who], now.discount[who] = StepType.FIRST, 1.0
-            self._now, self._over = now._replace(observation=observation), self._over & ~who
-            # Of who was to begin nothing more is lost; the others' last row is the one before.
-            self._end(lost & ~who, told, ended, luck.row - 1)
-            self._over |= lost
-            who = lost.copy()
+            now[EPISODE, who] += 1
+            now[EPISODE, new], now[REWARD, new], self._steps[new] = 0, 0, 0
+            now[STEP_TYPE, who], now[DISCOUNT, who] = FIRST, 1
+            self._over = self._over & ~who
+            self._end(lost & done, rows, luck.row)
+            self._end(lost & ~done, rows, luck.row - 1)
+            who = lost & ~done
 
-    def _step(
-        self,
-        outcome: Outcome,
-        who: Bool[np.ndarray, "lives"],
-        told: Said,
-        ended: np.ndarray,
-        t: int,
-    ) -> None:
-        """Write down what came of the step of some lives: a row, with budgets spent."""
-        now, trial = self._now, self._trial
-        self._steps = self._steps + who
-        last = outcome.last
-        spent = np.zeros_like(last) if trial.steps is None else self._steps >= trial.steps
-        last = last | spent
-        over = spent
-        if trial.episodes is not None:
-            over = over | (last & (now.episode + 1 >= trial.episodes))
-        step_type = np.where(last, StepType.LAST, StepType.MID).astype(np.uint8)
-        after = Said(step_type, outcome.reward, outcome.discount, outcome.observation, now.episode)
-        if who.all():
-            self._now = jax.tree.map(np.array, after._replace(observation=()))
-            self._now = self._now._replace(observation=outcome.observation)
-            self._over = over
-            _put(told, t, after)
-            ended[t] = over
-        else:
-            self._now = jax.tree.map(lambda x, y: _choose(who, x, y), after, now)
-            self._over = np.where(who, over, self._over)
-            _put(told, t, after, who)
-            ended[t, who] = over[who]
+    def _step(self, outcome: Outcome) -> Who:
+        """Stand where a step has led, with budgets spent; whose trial is over."""
+        (episodes, steps), episode, last = self._budget, self._now[EPISODE], outcome.last
+        self._steps += 1
+        over = np.zeros(last.shape, bool)
+        if steps is not None:
+            over = self._steps >= steps
+            last = last | over
+        if episodes is not None:
+            over = over | (last & (episode + 1 >= episodes))
+        self._now = np.empty_like(self._now)
+        self._now[STEP_TYPE] = last
+        self._now[STEP_TYPE] += MID
+        self._now[REWARD], self._now[DISCOUNT] = outcome.reward, outcome.discount
+        self._now[EPISODE], self._over = episode, over
+        self._seen = jax.tree.leaves(outcome.observation)
+        return over
 
-    def _redo(
-        self,
-        lost: Bool[np.ndarray, "lives"],
-        state: PyTree,
-        acted: Acted,
-        luck: Luck,
-        rows: tuple[Said, Said],
-        ended: np.ndarray,
-    ) -> Acted:
-        """Do this row again for whoever was lost in it, until none is."""
-        (seen, told), t, attempt = rows, luck.row, 0
-        while lost.any():
-            attempt += 1
-            self._end(lost, told, ended, t - 1)
-            self._begin(lost, luck, told, ended)
-            _put(seen, t, self._now, lost)
-            self._memory, acted, action = self._again(
-                *(state, self._memory, acted, luck.keys, _row(seen, t)), lost, attempt
+    def _redo(self, outcome: Outcome, state: Any, acted: Acted, luck: Luck, rows: Rows) -> Acted:
+        """A step in which some are lost: they do the row again until nobody is."""
+        t, attempt = luck.row, 0
+        doing, lost = np.ones(self._host.num, bool), outcome.lost.copy()
+        while True:
+            before, done = (self._now, self._steps.copy(), self._over), doing & ~lost
+            over = self._step(outcome)
+            self._now, self._steps, self._over = (
+                np.where(done, new, old)
+                for new, old in zip((self._now, self._steps, over), before, strict=True)
             )
-            outcome = self._host.step(jax.tree.map(np.asarray, action), luck, lost)
-            self._step(outcome, lost & ~outcome.lost, told, ended, t)
-            # Who had done this row already, and is lost since, ends with it.
-            self._end(outcome.lost & ~lost, told, ended, t)
-            lost = lost & outcome.lost
-        return acted
+            rows.trial_ended[t, done] = over[done]
+            self._write(rows.next, t, done)
+            # Who has done this row, and is lost since, ends with it.
+            self._end(lost & ~doing, rows, t)
+            doing = doing & lost
+            if not doing.any():
+                return acted
+            attempt += 1
+            self._end(doing, rows, t - 1)
+            self._begin(doing, luck, rows, ~doing)
+            self._write(rows.seen, t, doing)
+            self._memory, acted, action = self._again(
+                *(state, self._memory, acted, luck.keys, _row(rows.seen, t)), doing, attempt
+            )
+            outcome = self._host.step(np.asarray(action), luck, doing)
+            lost = outcome.lost.copy()
 
-    def _end(
-        self,
-        who: Bool[np.ndarray, "lives"],
-        told: Said | None = None,
-        ended: np.ndarray | None = None,
-        t: int = -1,
-    ) -> None:
+    def _end(self, who: Who, rows: Rows | None, t: int) -> None:
         """The episodes and trials of some lives ended with row t, or with the chunk before."""
         if not who.any():
             return
-        if told is None or ended is None or t < 0:
-            self.cut |= who & ~_last(self._now) & ~_begins_trial(self._now)
+        now = self._now
+        if rows is None or t < 0:
+            begun = (now[STEP_TYPE] == FIRST) & (now[EPISODE] == 0)
+            cut = who & ~self._waits() & ~begun
+            if self.cut is not None:
+                cut |= self.cut[0]
+            self.cut = (cut, self._stood) if cut.any() else None
         else:
-            told.step_type[t, who], ended[t, who] = StepType.LAST, True
-        self._now.step_type[who], self._over[who] = StepType.LAST, True
+            rows.next.numbers[t, STEP_TYPE, who], rows.trial_ended[t, who] = LAST, True
+        now[STEP_TYPE, who], self._over[who] = LAST, True
 
-    def _rows(self) -> Said:
+    def _blank(self) -> Said:
         """Rows to be written; new ones every time, for the device may still read the old ones."""
-        return jax.tree.map(lambda x: np.empty((self._length, *x.shape), x.dtype), self._now)
+        numbers = np.empty((self._length, *self._now.shape), np.float32)
+        return Said(numbers, [np.empty((self._length, *x.shape), x.dtype) for x in self._stood])
+
+    def _write(self, rows: Said, t: int, who: Who | None = None) -> None:
+        """Write where lives stand as a row, or some lives' part of it."""
+        if who is None:
+            rows.numbers[t] = self._now
+            for row, x in zip(rows.observation, self._seen, strict=True):
+                row[t] = x
+            return
+        rows.numbers[t, :, who] = self._now.T[who]
+        for row, x in zip(rows.observation, self._seen, strict=True):
+            row[t, who] = x[who]
+
+    def _timestep(self, said: Said) -> TimeStep:
+        """On the device, while tracing."""
+        step_type, reward, discount, episode = jnp.moveaxis(said.numbers, -2, 0)
+        return TimeStep(
+            step_type.astype(jnp.uint8),
+            reward,
+            discount,
+            self.observation(said.observation),
+            episode.astype(jnp.int32),
+        )
 
     def _policy(
-        self, state: PyTree, memory: PyTree, keys: Key[Array, "lives"], seen: Said
+        self, state: Any, memory: PyTree, keys: Array, seen: Said
     ) -> tuple[PyTree, PyTree, PyTree]:
         agent = self._agent(state)
         return jax.vmap(lambda memory, timestep, key: agent.act(memory, timestep, key=key))(
-            memory, TimeStep(*seen), keys
+            memory, self._timestep(seen), keys
         )
 
     def _acts(
         self,
-        state: PyTree,
+        state: Any,
         memory: PyTree,
         acted: Acted,
-        keys: Key[Array, "rows lives"],
+        keys: UInt32[Array, "rows lives words"],
         seen: Said,
     ) -> tuple[PyTree, Acted, PyTree]:
         row, *rows = acted
-        memory, *done = self._policy(state, memory, apart(keys[row], ACT), seen)
+        memory, *done = self._policy(state, memory, apart(keys_of(keys[row]), ACT), seen)
         rows = jax.tree.map(lambda rows, x: rows.at[row].set(x), rows, done)
         return memory, Acted(row + 1, *rows), done[0]
 
     def _acts_again(
         self,
-        state: PyTree,
+        state: Any,
         memory: PyTree,
         acted: Acted,
-        keys: Key[Array, "rows lives"],
+        keys: UInt32[Array, "rows lives words"],
         seen: Said,
         who: Bool[Array, "lives"],
         attempt: Int[Array, ""],
     ) -> tuple[PyTree, Acted, PyTree]:
         """As `_acts`, in the row before and for some lives, with other luck."""
         row, *rows = acted
-        own = jax.vmap(jr.fold_in, (0, None))(keys[row - 1], attempt)
+        own = jax.vmap(jr.fold_in, (0, None))(keys_of(keys[row - 1]), attempt)
         new, *done = self._policy(state, memory, apart(own, ACT), seen)
         rows = jax.tree.map(
             lambda rows, x: rows.at[row - 1].set(where(who, x, rows[row - 1])), rows, done
         )
         return where(who, new, memory), Acted(row, *rows), done[0]
 
-    def _unacted(self, state: PyTree, memory: PyTree, luck: Luck, seen: Said) -> Acted:
-        shapes = jax.eval_shape(self._policy, state, memory, luck.keys[0], seen)[1:]
+    def _acts_nothing(self, state: Any, memory: PyTree, keys: Array, seen: Said) -> Acted:
+        shapes = jax.eval_shape(self._policy, state, memory, keys_of(keys[0]), _row(seen, 0))[1:]
         blank = jax.tree.map(lambda x: jnp.zeros((self._length, *x.shape), x.dtype), shapes)
         return Acted(jnp.int32(0), *blank)
 
 
-def _last(said: Said) -> Bool[np.ndarray, "lives"]:
-    return said.step_type == StepType.LAST
-
-
-def _begins_trial(said: Said) -> Bool[np.ndarray, "lives"]:
-    return (said.step_type == StepType.FIRST) & (said.episode == 0)
-
-
 def _row(rows: Said, t: int) -> Said:
-    return jax.tree.map(lambda x: x[t], rows)
-
-
-def _put(rows: Said, t: int, said: Said, who: Any = ...) -> None:
-    """Write a row, or some lives' part of it."""
-    for x, y in zip(jax.tree.leaves(rows), jax.tree.leaves(said), strict=True):
-        x[t, who] = y if who is ... else y[who]
-
-
-def _choose(who: Bool[np.ndarray, "lives"], yes: np.ndarray, no: np.ndarray) -> np.ndarray:
-    return np.where(who.reshape(-1, *(1,) * (yes.ndim - 1)), yes, no)
+    return Said(rows.numbers[t], [x[t] for x in rows.observation])

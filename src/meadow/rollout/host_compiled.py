@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Array, Bool, PyTree
 
 from meadow.core.environment import AbstractEnvironment
-from meadow.rollout.host import AbstractHost, Luck, Outcome
+from meadow.rollout.host import AbstractHost, Luck, Outcome, keys_of
 from meadow.rollout.life import BEGIN, STEP, Life, apart, where
 
 
@@ -57,7 +57,7 @@ class Hosted(AbstractHost):
         luck: Luck,
     ) -> tuple[tuple[PyTree, PyTree], PyTree]:
         task = where(who & over, luck.tasks, playing[0])
-        keys = apart(luck.keys[luck.row], BEGIN)
+        keys = apart(keys_of(luck.keys[luck.row]), BEGIN)
         state, timestep = jax.vmap(lambda task, key: self.environment.reset(task, key=key))(
             task, keys
         )
@@ -70,7 +70,7 @@ class Hosted(AbstractHost):
         task, state = playing
         state, timestep = jax.vmap(
             lambda state, task, action, key: self.environment.step(state, task, action, key=key)
-        )(state, task, action, apart(luck.keys[luck.row], STEP))
+        )(state, task, action, apart(keys_of(luck.keys[luck.row]), STEP))
         last, lost = timestep.last(), jnp.zeros(self.num, bool)
         told = Outcome(timestep.observation, timestep.reward, timestep.discount, last, lost)
         return (task, state), told

@@ -3,6 +3,8 @@
 References: Osband et al., Behaviour Suite for Reinforcement Learning, 2020.
 """
 
+import contextlib
+import io
 from typing import Any
 
 from meadow.core.errors import UnknownNameError
@@ -19,14 +21,13 @@ def setting(name: str, options: dict[str, Any], seed: int) -> DmProgram:
         UnknownNameError: there is no such setting.
     """
     import bsuite
-    from absl import logging
     from bsuite import sweep
 
     del seed  # part of the setting
     known = sweep.SWEEP
     if name not in known:
         raise UnknownNameError("setting of bsuite", name, known)
-    logging.set_verbosity(logging.WARNING)
-    if options:
-        return DmProgram(bsuite.load_and_record(name, overwrite=True, **options))
-    return DmProgram(bsuite.load_from_id(name))
+    with contextlib.redirect_stdout(io.StringIO()):  # it says which it has loaded
+        if options:
+            return DmProgram(bsuite.load_and_record(name, overwrite=True, **options))
+        return DmProgram(bsuite.load_from_id(name))

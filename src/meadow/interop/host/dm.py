@@ -1,5 +1,6 @@
 """dm_env's environments as programs, and the Control Suite's by name."""
 
+import warnings
 from typing import Any, cast
 
 import dm_env
@@ -59,7 +60,8 @@ def control(name: str, options: dict[str, Any], seed: int) -> DmProgram:
     Raises:
         UnknownNameError: it has no such task.
     """
-    from dm_control import suite
+    with warnings.catch_warnings(action="ignore"):  # that there is no display to draw on
+        from dm_control import suite
 
     known = {f"{domain}-{task}": (domain, task) for domain, task in suite.ALL_TASKS}
     if name not in known:
