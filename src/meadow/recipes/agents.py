@@ -10,6 +10,7 @@ from typing import Any
 
 from meadow.agents.d4pg import D4PG
 from meadow.agents.dqn import DQN
+from meadow.agents.framed import Framed
 from meadow.agents.impala import IMPALA
 from meadow.agents.mpo import MPO
 from meadow.agents.ppo import PPO
@@ -77,18 +78,20 @@ DQN_SMALL = alone(
 )
 DQN_ATARI = alone(
     Outside("ale:Pong"),
-    DQN(
-        dataclasses.replace(FLAT, memory=512),
-        Scalar(huber=1.0),
-        epsilon=(1.0, 0.01, 62_500),
-        target_period=2000,
-        clip_reward=True,
-        learning_rate=5e-5,
+    Framed(
+        DQN(
+            dataclasses.replace(FLAT, memory=512),
+            Scalar(huber=1.0),
+            epsilon=(1.0, 0.01, 62_500),
+            target_period=2000,
+            clip_reward=True,
+            learning_rate=5e-5,
+        )
     ),
     length=4,
     iterations=2_500_000,
     chunk=250,
-    rehearsal=rehearsed(32, 0.25, 20_000, Replay(1_000_000, ends=50_000)),
+    rehearsal=rehearsed(32, 0.25, 20_000, Replay(1_000_000, length=4, ends=50_000)),
 )
 R2D2_SMALL = alone(
     cartpole.CartPole(),
