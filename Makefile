@@ -20,7 +20,7 @@ install = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-clients lint bench bench-env bench-train bench-ued figures-ued clean
+.PHONY: help demo test test-clients lint bench bench-env bench-train bench-ued figures-ued figures-agents clean
 # Tests and benchmarks each want the whole machine, whatever -j says.
 .NOTPARALLEL:
 
@@ -54,6 +54,9 @@ bench-train: $(VENV)/.stamp-dev ## training steps per second, beside the peer's
 
 figures-ued: $(VENV)/.stamp-dev ## figures of curricula (ROWS="sfl rules"; ROWS=--list says which)
 	@$(BIN)/python benchmarks/figures.py ued $(ROWS)
+
+figures-agents: $(VENV)/.stamp-dev ## learning curves of agents (ROWS="dqn sac"; ROWS=--list says which)
+	@$(BIN)/python benchmarks/figures.py agents $(ROWS)
 
 bench-ued: $(VENV)/.stamp-ued ## environment design beside JaxUED and minimax (installs both)
 	@$(BIN)/python benchmarks/bench_ued.py $(ARGS)

@@ -3,8 +3,9 @@
     python benchmarks/figures.py ued paired adversary     # these rows, of environment design
     python benchmarks/figures.py ued --list
     python benchmarks/figures.py ued sfl --redraw         # from the numbers that are there
+    python benchmarks/figures.py agents dqn sac           # of agents
 
-A row takes up to half an hour on two cores. It writes benchmarks/results/ued/ROW.png and ROW.json
+A row takes up to half an hour on two cores. It writes benchmarks/results/WHAT/ROW.png and ROW.json
 (curves of every seed, what was found with intervals, and whether it passes) and prints its verdict
 as a line of JSON.
 """
@@ -31,6 +32,22 @@ FILES = {
         "paired": "rows_teachers",
         "adversary": "rows_teachers",
         "population": "rows_teachers",
+    },
+    "agents": {
+        "dqn": "rows_values",
+        "dqn_prioritised": "rows_values",
+        "c51": "rows_values",
+        "qr_dqn": "rows_values",
+        "munchausen": "rows_values",
+        "r2d2": "rows_values",
+        "ppo": "rows_policies",
+        "ppo_continuous": "rows_policies",
+        "impala": "rows_policies",
+        "sac": "rows_continuous",
+        "td3": "rows_continuous",
+        "d4pg": "rows_continuous",
+        "mpo": "rows_continuous",
+        "dmpo": "rows_continuous",
     },
 }
 """Rows of what, and the file each is in."""
