@@ -31,7 +31,6 @@ GLANCE = dataclasses.replace(SMALL, core="none", recalls=False)
 SEQUENCES = R2D2(dataclasses.replace(SMALL, core="lstm"), burn_in=2, steps=2)
 LEARNERS = [
     DQN(GLANCE),
-    SEQUENCES,
     PPO(SMALL, minibatches=2),
     Lagged(IMPALA(SMALL, learning_rate=1e-3), 2),
 ]

@@ -12,6 +12,7 @@ from meadow.core.environment import AbstractEnvironment
 from meadow.core.errors import SpecError
 from meadow.testing.probes import (
     ConstantReward,
+    DeepSea,
     DelayedReward,
     HiddenArm,
     Matching,
@@ -93,6 +94,18 @@ def values(rows: list[tuple], gamma: float) -> dict[tuple, float]:
 def test_returns(environment, num, policy, expected):
     got = mean_return(environment, num, policy)
     assert got == pytest.approx(expected), f"{environment} states another return"
+
+
+@pytest.mark.parametrize("task", [0, 1])
+def test_the_sea_is_deep(task):
+    sea = DeepSea(size=4)
+    ways = [sea.right(jnp.int32(cell), jnp.int32(task)).item() for cell in range(16)]
+    assert len(set(ways)) == 2, "one action is right everywhere"
+    for right, expected in ((True, 0.99), (False, 0.0)):
+        rows = trial(sea, task, lambda shown, _, r=right: (ways[shown[-1].argmax()] == 1) == r)
+        assert len(rows) == 4 and rows[-1][2] == 0, "it ends at the bottom"
+        total = sum(reward for _, reward, *_ in rows)
+        assert total == pytest.approx(expected), "the treasure, less what going right costs"
 
 
 @pytest.mark.parametrize(("num", "episodes"), [(2, 4), (3, 4)])

@@ -12,13 +12,15 @@ an episode, averaged over tasks drawn from the `Choice` named; g is the learner'
     TimeLimit        Choice(2)    is a cut bootstrapped, an end not?         limit      limit
     TMaze            Choice(2)    is something remembered?                   1          1/2
     HiddenArm        Choice(n)    is the hidden rule inferred?               see there
+    DeepSea          Choice(n)    is what is new looked for?                 0.99       0
 
 For the first three and `TimeLimit` no action matters; what is asked for is the value, stated in the
 class. Every state is an int32, the steps taken.
 
 References: Rauber et al. and others use the first four to debug learners; the T-maze is Bakker's,
 Reinforcement Learning with Long Short-Term Memory, 2001; the hidden arm in one trial is the
-smallest case of Duan et al., RL^2, 2016.
+smallest case of Duan et al., RL^2, 2016; the deep sea is that of Osband et al., Behaviour Suite for
+Reinforcement Learning, 2020.
 """
 
 import jax
@@ -253,6 +255,45 @@ class HiddenArm(AbstractEnvironment[Number, Number]):
         return state, transition(action == task, jnp.ones(1), terminated=done)
 
 
+class DeepSea(AbstractEnvironment[Number, Number]):
+    """A diver sinks through `size` rows, and goes one column left or right with each; treasure lies
+    in the last column of the last row.
+
+    Which of the two actions is right depends on the cell, by the task. Going right costs 0.01 in
+    all, the treasure pays 1: optimal 0.99, and 0 for who never goes right. One path of 2^`size`
+    finds the treasure, so that random actions do not: who is paid must have looked for what is new.
+    The observation is the cell, one-hot; all are 0 at the end.
+    """
+
+    size: int = 10
+
+    @property
+    def action_spec(self) -> Discrete:
+        """One of them goes right."""
+        return Discrete(2)
+
+    def reset(self, task: Number, *, key: Key[Array, ""]) -> tuple[Number, TimeStep]:
+        """Afloat, in the first column. The state is row * size + column."""
+        return _begin(jax.nn.one_hot(0, self.size**2))
+
+    def step(
+        self, state: Number, task: Number, action: Number, *, key: Key[Array, ""]
+    ) -> tuple[Number, TimeStep]:
+        """Sink a row; pay at the bottom, and end."""
+        row, column = jnp.divmod(state, self.size)
+        right = action == self.right(state, task)
+        done = row == self.size - 1
+        treasure = done & right & (column == self.size - 1)
+        column = jnp.clip(column + jnp.where(right, 1, -1), 0, self.size - 1)
+        state = (row + 1) * self.size + column
+        reward = treasure - jnp.where(right, 0.01 / self.size, 0.0)
+        return state, transition(reward, jax.nn.one_hot(state, self.size**2), terminated=done)
+
+    def right(self, state: Number, task: Number) -> Number:
+        """The action that goes right in this cell."""
+        return jr.bernoulli(jr.fold_in(jr.key(task), state)).astype(jnp.int32)
+
+
 def _begin(shown: Float[Array, "size"]) -> tuple[Number, TimeStep]:
     return jnp.zeros((), jnp.int32), restart(shown)
 
@@ -271,4 +312,5 @@ PROBES: tuple[tuple[AbstractEnvironment, AbstractTaskSpace], ...] = (
     (TMaze(), Choice(2)),
     (HiddenArm(), Choice(2)),
     (HiddenArm(length=1), Choice(2)),
+    (DeepSea(size=4), Choice(2)),
 )

@@ -1,0 +1,157 @@
+"""RND: another learner, paid for what is new.
+
+**loss** the squared error of a network that predicts what a random one says of an observation: what
+  was seen often is predicted well.
+**data** whatever the other learner learns from; the reward of a step is more by that error, over
+  its standard deviation so far, of what followed.
+**return, time limits** the other learner's, for both kinds of reward alike.
+**differs from the paper in** one sum of rewards, where it keeps two values and lets what is new
+  count beyond an episode's end; in the deviation, which is that of errors and not of their returns;
+  and in observations, which are looked at as they are.
+**reference** Burda et al., Exploration by Random Network Distillation, 2019.
+"""
+
+from typing import Any, NamedTuple, cast
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import optax
+from jaxtyping import Array, Float, Key, PyTree
+
+from meadow.core.agent import AbstractAgent
+from meadow.core.errors import SpecError
+from meadow.core.learner import AbstractLearner
+from meadow.core.report import Report
+from meadow.core.spec import ActionSpec
+from meadow.core.timestep import TimeStep
+from meadow.core.trajectory import Trajectory
+from meadow.nn.head import Head
+from meadow.nn.plan import Plan, parts
+from meadow.nn.trunk import Trunk, senses_of
+
+
+class Sight(eqx.Module):
+    """A network that says some numbers of a time step by itself."""
+
+    trunk: Trunk
+    head: Head
+
+    def __call__(self, timestep: TimeStep) -> Float[Array, "*batch size"]:
+        """What it says."""
+        nothing = jnp.zeros(timestep.reward.shape, jnp.int32)
+        row = jax.tree.map(lambda x: x[None], senses_of(timestep, nothing))
+        memory = jax.tree.map(
+            lambda x: jnp.broadcast_to(x, (*timestep.reward.shape, *x.shape)),
+            self.trunk.init_memory(),
+        )
+        return self.head(self.trunk(memory, row)[1][0])
+
+
+class Moments(NamedTuple):
+    """Of all errors so far: how many, their mean, and the sum of squares around it."""
+
+    num: Float[Array, ""]
+    mean: Float[Array, ""]
+    squares: Float[Array, ""]
+
+
+class State(NamedTuple):
+    """What RND changes while it learns; `target` never."""
+
+    learner: PyTree
+    predictor: Sight
+    target: Sight
+    optimiser: PyTree
+    moments: Moments
+
+
+class RND(AbstractLearner[State]):
+    """A learner around another.
+
+    Attributes:
+        learner: who is paid.
+        plan: sizes of both networks; they have no memory and are not told what was done.
+        size: how many numbers are predicted.
+        scale: of what is paid, in standard deviations.
+        learning_rate: of Adam, for the predictor.
+
+    Raises:
+        SpecError: networks with a memory.
+    """
+
+    learner: AbstractLearner
+    plan: Plan = Plan(features=64, memory=64, heads=64, core="none", recalls=False)
+    size: int = eqx.field(static=True, default=32)
+    scale: float = eqx.field(static=True, default=0.1)
+    learning_rate: float = eqx.field(static=True, default=1e-4)
+
+    def __check_init__(self) -> None:
+        if self.plan.core != "none" or self.plan.recalls:
+            raise SpecError(
+                f"`RND` looks at time steps by themselves, got a plan with core={self.plan.core!r} "
+                f"and recalls={self.plan.recalls}. Write core='none' and recalls=False."
+            )
+
+    def init(self, timestep: TimeStep, action_spec: ActionSpec, *, key: Key[Array, ""]) -> State:
+        """Fresh parameters: of the other learner, and of two networks."""
+        key_learner, *keys = jr.split(key, 3)
+
+        def sight(key: Key[Array, ""]) -> Sight:
+            keys = iter(jr.split(key, len(parts(timestep.observation)) + 4))
+            trunk = self.plan.trunk(timestep.observation, action_spec, keys)
+            return Sight(trunk, self.plan.head(self.size, 1.0, keys))
+
+        learner = self.learner.init(timestep, action_spec, key=key_learner)
+        predictor, target = map(sight, keys)
+        optimiser = self._optimiser().init(cast(Any, predictor))
+        none = Moments(*jnp.zeros((3,)))
+        return State(learner, predictor, target, optimiser, none)
+
+    def agent(self, state: State) -> AbstractAgent:
+        """The other learner's."""
+        return self.learner.agent(state.learner)
+
+    def update(
+        self, state: State, trajectory: Trajectory, *, key: Key[Array, ""]
+    ) -> tuple[State, dict[str, Float[Array, "..."]]]:
+        """Learn what is new, and let the other learner learn from it.
+
+        The metrics are the other learner's, and `novelty`, the mean error of the prediction."""
+
+        def loss(predictor: Sight) -> tuple[Array, Array]:
+            said = jax.lax.stop_gradient(state.target(trajectory.next))
+            error = ((predictor(trajectory.next) - said) ** 2).mean(axis=-1)
+            return error.mean(), error
+
+        (novelty, error), grads = jax.value_and_grad(loss, has_aux=True)(state.predictor)
+        steps, optimiser = self._optimiser().update(grads, state.optimiser)
+        predictor = cast(Sight, optax.apply_updates(cast(Any, state.predictor), steps))
+        moments = _joined(state.moments, error)
+        deviation = jnp.sqrt(moments.squares / moments.num)
+        reward = trajectory.next.reward + self.scale * error / jnp.maximum(deviation, 1e-8)
+        paid = eqx.tree_at(lambda x: x.next.reward, trajectory, reward)
+        learner, metrics = self.learner.update(state.learner, paid, key=key)
+        state = State(learner, predictor, state.target, optimiser, moments)
+        return state, metrics | {"novelty": novelty}
+
+    def score(self, state: State, trajectory: Trajectory) -> Report:
+        """As the other learner has it, by the environment's rewards alone."""
+        return self.learner.score(state.learner, trajectory)
+
+    def _optimiser(self) -> optax.GradientTransformation:
+        return optax.adam(self.learning_rate)
+
+
+def _joined(moments: Moments, error: Float[Array, "time batch"]) -> Moments:
+    """Those of all errors so far and these.
+
+    References: Chan, Golub and LeVeque, Updating Formulae and a Pairwise Algorithm for Computing
+    Sample Variances, 1979.
+    """
+    num = moments.num + error.size
+    apart = error.mean() - moments.mean
+    squares = moments.squares + ((error - error.mean()) ** 2).sum()
+    squares = squares + apart**2 * moments.num * error.size / num
+    return Moments(num, moments.mean + apart * error.size / num, squares)
