@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, Key, PyTree
@@ -101,7 +102,8 @@ def critics_loss(
     """How wrong critics are, summed over them; with `loss`, their mean `value`, and the surprise of
     each example, the mean of their absolute errors."""
     told = critics(lesson.observation, lesson.action)
-    losses = worth.loss(told, lesson.reward, lesson.discount, lesson.after).sum(axis=0)
+    target = lesson.reward, lesson.discount, lesson.after
+    losses = jax.vmap(lambda one: worth.loss(one, *target))(told).sum(axis=0)
     value = worth.mean(told)
     error = lesson.reward + lesson.discount * worth.mean(lesson.after) - value
     loss = weighed(losses, lesson.weight)

@@ -130,7 +130,9 @@ class TanhNormal(AbstractDistribution):
         )
 
     def _squashed(self, x: Array) -> Array:
-        return self.low + (self.high - self.low) * 0.5 * (jnp.tanh(x) + 1.0)
+        # Rounding must not carry it out.
+        action = self.low + (self.high - self.low) * 0.5 * (jnp.tanh(x) + 1.0)
+        return jnp.clip(action, self.low, self.high)
 
     def _log_prob(self, x: Array) -> Array:
         # log(1 - tanh(x)^2), without the cancellation.

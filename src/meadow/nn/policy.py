@@ -32,7 +32,8 @@ class DeterministicPolicy(eqx.Module):
     def __call__(self, timestep: TimeStep) -> Float[Array, "*batch num"]:
         """What to do."""
         x = numbers(timestep.observation, timestep.reward.ndim, self.sees)
-        return placed(self.box, jnp.tanh(self.body(x)))
+        action = placed(self.box, jnp.tanh(self.body(x)))
+        return jnp.clip(action, self.box.low, self.box.high)  # rounding must not carry it out
 
 
 class StochasticPolicy(eqx.Module):
