@@ -1,8 +1,8 @@
 """Ring: rows of any form, the newest written over the oldest.
 
-What is small in a row lies side by side, a word for each number: a row that is looked up somewhere
-in a large memory is waited for once, and not once for each of its parts. What is large lies by
-itself, as it is.
+What is not large lies side by side in a row of words, a word for each number. A row that is looked
+up somewhere in a large memory is then waited for once, and not once for each of its parts, which is
+what looking up costs. What is large lies by itself, as it is.
 """
 
 import math
@@ -15,7 +15,8 @@ from jaxtyping import Array, Int, PyTree, UInt32
 
 from meadow.core.errors import SpecError
 
-_SMALL = 16  # numbers; a cache line of words
+_SMALL = 1024  # numbers; a page of words
+_WASTE = 64  # bytes that a part may take beyond its own: numbers may be narrower than words
 _WIDTHS = {1: jnp.uint8, 2: jnp.uint16, 4: jnp.uint32}
 
 
@@ -27,9 +28,12 @@ class Form(NamedTuple):
 
     def small(self) -> list[bool]:
         """Which leaves lie side by side."""
-        return [
-            math.prod(shape) <= _SMALL and dtype.itemsize in _WIDTHS for shape, dtype in self.leaves
-        ]
+
+        def fits(shape: tuple[int, ...], dtype: Any) -> bool:
+            num, width = math.prod(shape), dtype.itemsize
+            return width in _WIDTHS and num <= _SMALL and num * (4 - width) <= _WASTE
+
+        return [fits(*leaf) for leaf in self.leaves]
 
 
 class Ring(eqx.Module):
@@ -107,7 +111,8 @@ def read(ring: Ring, where: Int[Array, "*some"]) -> PyTree:
         flat = x.reshape(x.shape[0] * x.shape[1], *x.shape[2:])
         return flat.at[where].get(mode="promise_in_bounds")
 
-    words, large, at, leaves = get(ring.words), map(get, ring.large), 0, []
+    words, large = jax.lax.optimization_barrier(get(ring.words)), map(get, ring.large)
+    at, leaves = 0, []
     for small, (shape, dtype) in zip(ring.form.small(), ring.form.leaves, strict=True):
         if small:
             num = math.prod(shape)

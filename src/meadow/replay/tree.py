@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 _CHILDREN = 8
+_FEW = 256  # nodes that are added up anew as soon as they are told apart
 BEYOND = 2**31 - 1  # a leaf that no tree has
 
 Tree = tuple[Float[Array, "_"], ...]
@@ -41,9 +42,12 @@ def put(tree: Tree, where: Int[Array, "num"], values: Float[Array, "num"]) -> Tr
     leaves, *above = tree
     levels = [leaves.at[where].set(values, mode="drop")]
     for level in above:
-        where = where // _CHILDREN
-        children = levels[-1].reshape(-1, _CHILDREN).at[where].get(mode="clip")
-        levels.append(level.at[where].set(children.sum(axis=-1), mode="drop"))
+        where, below = where // _CHILDREN, levels[-1].reshape(-1, _CHILDREN)
+        if len(below) <= _FEW:
+            levels.append(jnp.zeros_like(level).at[: len(below)].set(below.sum(axis=-1)))
+        else:
+            sums = below.at[where].get(mode="clip").sum(axis=-1)
+            levels.append(level.at[where].set(sums, mode="drop"))
     return tuple(levels)
 
 

@@ -20,18 +20,19 @@ def truncate(state: State, stood: PyTree, who: Bool[Array, "lives"]) -> State:
     Args:
         stood: what was seen after that row, `[lives, ...]`.
     """
-    (num, lives), ends = state.rows.shape, state.ends
-    at = (state.added - 1) % num
-    rows = read(state.rows, at * lives + jnp.arange(lives)[None])
-    new = who & (state.added > 0) & ~rows.next.last()
-    step_type = jnp.where(new, StepType.LAST, rows.next.step_type).astype(jnp.uint8)
-    ended = rows.trial_ended | (who & (state.added > 0))
-    rows = eqx.tree_at(lambda r: (r.next.step_type, r.trial_ended), rows, (step_type, ended))
+    rows, lives = state.rows.shape
+    at = (state.added - 1) % rows
+    who = who & (state.added > 0)
+    row, ends = read(state.rows, at * lives + jnp.arange(lives)), state.ends
+    new = who & ~row.next.last()
+    last = jnp.where(who, StepType.LAST, row.next.step_type).astype(jnp.uint8)
+    after = eqx.tree_at(lambda t: t.step_type, row.next, last)
+    row = row._replace(next=after, trial_ended=row.trial_ended | who)
     if ends is not None:
-        places = jax.tree.leaves(ends.seen)[0].shape[0]
-        end = jnp.where(new, ends.total + jnp.cumsum(new).reshape(new.shape) - 1, rows.end)
-        place = jnp.where(new, end % places, places)[0]
+        num = jax.tree.leaves(ends.seen)[0].shape[0]
+        number = jnp.where(new, ends.total + jnp.cumsum(new) - 1, row.end)
+        place = jnp.where(new, number % num, num)
         seen = jax.tree.map(lambda x, y: x.at[place].set(y, mode="drop"), ends.seen, stood)
-        rows, ends = rows._replace(end=end), Ends(seen, ends.total + new.sum())
-    changed = write(state.rows, rows, at), ends
-    return eqx.tree_at(lambda s: (s.rows, s.ends), state, changed, is_leaf=lambda x: x is None)
+        row, ends = row._replace(end=number), Ends(seen, ends.total + new.sum())
+    kept = write(state.rows, jax.tree.map(lambda x: x[None], row), at)
+    return State(kept, state.memory, ends, state.added, state.selector)
