@@ -40,6 +40,7 @@ FILES = {
         "qr_dqn": "rows_values",
         "munchausen": "rows_values",
         "r2d2": "rows_values",
+        "rnd": "rows_values",
         "ppo": "rows_policies",
         "ppo_continuous": "rows_policies",
         "impala": "rows_policies",

@@ -77,7 +77,7 @@ def mpo() -> None:
 
 def dmpo() -> None:
     """DMPO: the same with a distribution of returns."""
-    learner = dataclasses.replace(MPO_SMALL, worth=Categorical(-1500.0, 0.0))
+    learner = dataclasses.replace(MPO_SMALL, worth=Categorical(-600.0, 0.0, 61))
     claim = Claim("", -200, PUBLISHED, last=3, mean=True)
     text = "DMPO swings a pendulum up within 20,000 steps"
     row("dmpo", text, claim, rod(learner, chunk=50), 20_000)

@@ -19,9 +19,7 @@ from meadow.tasks.only import Only
 
 def ppo() -> None:
     """PPO: a cart-pole in 100,000 steps."""
-    learner = PPO(
-        FLAT, gamma=0.98, learning_rate=1e-3, epochs=8, minibatches=4, value_clip=None, updates=195
-    )
+    learner = PPO(FLAT, learning_rate=2.5e-3, epochs=4, minibatches=4, value_clip=None, updates=195)
     experiment = Experiment(
         environment=cartpole.CartPole(),
         curriculum=Uniform(still(cartpole.NAMES, cartpole.STANDARD)),

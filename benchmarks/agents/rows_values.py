@@ -2,10 +2,12 @@
 
 import dataclasses
 
-from agents.case import Claim, learn, show
+from agents.case import Claim, learn, reached, show
 
 from meadow.agents.dqn import DQN
 from meadow.agents.r2d2 import R2D2
+from meadow.agents.rnd import RND
+from meadow.core.learner import AbstractLearner
 from meadow.curricula.uniform import Uniform
 from meadow.envs import cartpole
 from meadow.loops.iteration import Experiment
@@ -17,8 +19,9 @@ from meadow.replay.limiter import Limiter
 from meadow.replay.prioritised import Prioritised
 from meadow.replay.replay import Replay
 from meadow.rollout.life import Trial
-from meadow.testing.probes import Choice, TMaze
+from meadow.testing.probes import Choice, DeepSea, TMaze
 
+SIZE = 14  # of the deep sea
 POINTS = 500  # a step of the cart-pole is paid 1/500, and errors of worths are as small
 PLAIN = DQN(
     FLAT,
@@ -63,10 +66,10 @@ def dqn_prioritised() -> None:
 
 
 def c51() -> None:
-    """C51, duelling: a cart-pole in 50,000 steps."""
-    learner = dataclasses.replace(PLAIN, worth=Categorical(0.0, 1.0), duelling=True)
-    text = "C51 with duelling heads balances a cart-pole within 50,000 steps"
-    carts("c51", text, 400, 50_000, learner, Replay(50_000, length=3))
+    """C51: a cart-pole in 50,000 steps."""
+    learner = DQN(FLAT, Categorical(0.0, 0.25), learning_rate=5e-4, epsilon=(1.0, 0.05, 10_000))
+    text = "C51 balances a cart-pole within 50,000 steps"
+    carts("c51", text, 400, 50_000, learner, Replay(50_000))
 
 
 def qr_dqn() -> None:
@@ -89,7 +92,14 @@ def r2d2() -> None:
     def maze(core: str) -> Experiment:
         plan = Plan(features=32, aside=8, memory=32, heads=0, core=core)
         learner = R2D2(
-            plan, gamma=0.99, epsilon=(0.05, 1.0), burn_in=10, target_period=100, max_norm=10.0
+            plan,
+            gamma=0.99,
+            epsilon=(0.05, 1.0),
+            burn_in=10,
+            target_period=50,
+            learning_rate=3e-3,
+            adam_epsilon=1e-5,
+            max_norm=10.0,
         )
         store = Replay(20_000, length=30, period=10, memory=True, selector=Prioritised(0.9, 0.6))
         return Experiment(
@@ -102,7 +112,7 @@ def r2d2() -> None:
             rehearsal=Rehearsal(store, 32, Limiter.ratio_of(1.0, 1000)),
         )
 
-    runs = {"R2D2": learn(maze("lstm"), 96_000), "without a memory": learn(maze("none"), 96_000)}
+    runs = {"R2D2": learn(maze("lstm"), 64_000), "without a memory": learn(maze("none"), 64_000)}
     claim = Claim(
         "R2D2 remembers a cue for ten steps",
         0.95,
@@ -110,3 +120,32 @@ def r2d2() -> None:
     )
     control = runs["without a memory"]["return"][-1].max()
     show("r2d2", claim, runs, **{"without a memory at most .6": bool(control <= 0.6)})
+
+
+def rnd() -> None:
+    """A bonus for what is new finds a treasure that chance does not."""
+
+    def sea(learner: AbstractLearner) -> Experiment:
+        return Experiment(
+            environment=DeepSea(SIZE),
+            curriculum=Uniform(Choice(1)),
+            learner=learner,
+            trial=Trial(episodes=1),
+            lives=1,
+            length=50,
+            rehearsal=Rehearsal(Replay(50_000), 32, Limiter.ratio_of(32.0, 200)),
+        )
+
+    plain = DQN(FLAT, learning_rate=1e-3, target_period=100, epsilon=(1.0, 0.05, 1000))
+    runs = {
+        "DQN with RND": learn(sea(RND(plain)), 1400 * SIZE, looks=14),
+        "DQN": learn(sea(plain), 1400 * SIZE, looks=14),
+    }
+    claim = Claim(
+        f"A bonus for what is new finds the treasure of a deep sea of {SIZE}",
+        0.95,
+        {"best possible": 0.99},
+        last=2,
+    )
+    failed = reached(runs["DQN"], claim).max() <= 0.05
+    show("rnd", claim, runs, **{"without it nobody does": bool(failed)})
