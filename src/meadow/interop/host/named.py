@@ -72,9 +72,10 @@ def maker(name: str, options: Mapping[str, Any] | None = None) -> functools.part
         MeadowError: it is not installed.
     """
     library, colon, name = name.partition(":")
-    if library not in DOORS or not colon:
-        known = [f"{door}:..." for door in DOORS]
-        raise UnknownNameError("environment elsewhere", f"{library}:{name}", known)
+    if library not in DOORS:
+        raise UnknownNameError("library of environments", library, DOORS)
+    if not colon:
+        raise UnknownNameError("environment elsewhere", library, [f"{library}:NAME"])
     door = DOORS[library]
     for needed in door.needs:
         try:
