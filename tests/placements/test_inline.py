@@ -178,6 +178,6 @@ def test_what_cannot_be_run_inline_says_so(balancing):
 def test_nothing_compiled_lives_outside(counted):
     experiment, _ = counted
     assert isinstance(experiment.environment, Elsewhere)
-    compiled = Compiled(experiment)
+    living = jax.jit(lambda key: experiment.environment.reset(jnp.int32(0), key=key))
     with pytest.raises(Exception, match="program outside.*Inline"):
-        jax.block_until_ready(compiled.run(compiled.begin(key=jr.key(0)), 1))
+        jax.block_until_ready(living(jr.key(0)))

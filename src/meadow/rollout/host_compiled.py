@@ -24,15 +24,18 @@ class Hosted(AbstractHost):
 
     @property
     def playing(self) -> tuple[PyTree, PyTree]:
+        """Tasks and states, which are known."""
         return self._playing
 
     def start(self, life: Life, seed: int) -> bool:
+        """Stand where they stood; the seed is not needed."""
         self._playing, self._observation = (life.task, life.state), life.timestep.observation
         return True
 
     def begin(
         self, who: Bool[np.ndarray, "lives"], over: Bool[np.ndarray, "lives"], luck: Luck
     ) -> tuple[PyTree, Bool[np.ndarray, "lives"]]:
+        """Reset them, with the luck and the tasks of the row."""
         self._playing, self._observation = self._begin(
             self._playing, self._observation, who, over, luck
         )

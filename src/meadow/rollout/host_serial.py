@@ -49,6 +49,7 @@ class Serial(AbstractHost):
         self._lives = [Watched(make, name, i, self._board, restarts) for i in range(num)]
 
     def start(self, life: Life, seed: int) -> bool:
+        """Every life is to begin, in a program made anew."""
         for each in self._lives:
             each.start([self._seed, seed])
         return False
@@ -56,6 +57,11 @@ class Serial(AbstractHost):
     def begin(
         self, who: Bool[np.ndarray, "lives"], over: Bool[np.ndarray, "lives"], luck: Luck
     ) -> tuple[PyTree, Bool[np.ndarray, "lives"]]:
+        """Reset their programs; nobody is lost by it.
+
+        Raises:
+            MeadowError: one fails, for ever or at all, as configured.
+        """
         for i in np.flatnonzero(who):
             self._lives[i].reset()
             self._warn(self._lives[i])
@@ -64,6 +70,11 @@ class Serial(AbstractHost):
     def step(
         self, action: PyTree, luck: Luck, who: Bool[np.ndarray, "lives"] | None = None
     ) -> Outcome:
+        """Step all, or some.
+
+        Raises:
+            MeadowError: one fails, for ever or at all, as configured.
+        """
         board = self._board
         board.action[...] = action
         board.lost[...] = False
@@ -72,9 +83,10 @@ class Serial(AbstractHost):
                 life.step()
                 if life.notes:
                     self._warn(life)
-        return Outcome(self._shown, board.reward, board.discount, board.last, board.lost)
+        return Outcome(self._shown, board.reward, board.discount, board.last, board.lost.copy())
 
     def close(self) -> None:
+        """Close the programs."""
         for life in self._lives:
             life.close()
 

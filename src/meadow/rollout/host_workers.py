@@ -100,6 +100,7 @@ class Workers(AbstractHost):
             self._workers.append(self._spawn(range(first, end)))
 
     def start(self, life: Life, seed: int) -> bool:
+        """Every life is to begin, in a program made anew."""
         self._luck, self._births = [self._seed, seed], 0
         self._ask(("start", self._luck), np.ones(self.num, bool), _BIRTH)
         return False
@@ -107,6 +108,11 @@ class Workers(AbstractHost):
     def begin(
         self, who: Bool[np.ndarray, "lives"], over: Bool[np.ndarray, "lives"], luck: Luck
     ) -> tuple[PyTree, Bool[np.ndarray, "lives"]]:
+        """Have them reset; with a worker that falls all its lives are lost.
+
+        Raises:
+            MeadowError: one fails, for ever or at all, as configured.
+        """
         self._board.lost[...] = False
         self._ask(("begin", None), who, _BIRTH)
         return self._shown, self._board.lost.copy()
@@ -114,13 +120,19 @@ class Workers(AbstractHost):
     def step(
         self, action: PyTree, luck: Luck, who: Bool[np.ndarray, "lives"] | None = None
     ) -> Outcome:
+        """Step all, or some.
+
+        Raises:
+            MeadowError: one fails, for ever or at all, as configured.
+        """
         board = self._board
         board.action[...] = action
         board.lost[...] = False
         self._ask(("step", None), np.ones(self.num, bool) if who is None else who, self._timeout)
-        return Outcome(self._shown, board.reward, board.discount, board.last, board.lost)
+        return Outcome(self._shown, board.reward, board.discount, board.last, board.lost.copy())
 
     def close(self) -> None:
+        """End the processes."""
         self._end()
 
     def _ask(self, message: tuple, who: Bool[np.ndarray, "lives"], timeout: float) -> None:
