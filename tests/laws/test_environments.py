@@ -16,6 +16,8 @@ from meadow.envs.maze.environment import MazeWorld
 from meadow.envs.maze.toggle import Toggling
 from meadow.envs.minigrid.environment import MiniGrid
 from meadow.envs.parameters import ParameterEditor
+from meadow.envs.pendulum import Pendulum
+from meadow.envs.pendulum import physics as pendulums
 from meadow.envs.xland.environment import XLand
 from meadow.envs.xland.mixed import Mixed, MixedTask, MixedTasks
 from meadow.envs.xland.observe import EXTRAS
@@ -103,6 +105,11 @@ ENVIRONMENTS = [
         CartPole(max_steps=8),
         physics(),
         {"hidden": lambda _, key: physics().sample(key=key), "time_limit": 8},
+    ),
+    (
+        Pendulum(max_steps=8),
+        pendulums(),
+        {"hidden": lambda _, key: pendulums().sample(key=key), "time_limit": 8},
     ),
 ]
 

@@ -10,14 +10,22 @@ import jax.random as jr
 import pytest
 from jaxtyping import Array, Key
 
+from meadow.agents.d4pg import D4PG
 from meadow.agents.dqn import DQN
 from meadow.agents.impala import IMPALA
 from meadow.agents.lagged import Lagged
 from meadow.agents.ppo import PPO
 from meadow.agents.r2d2 import R2D2
+from meadow.agents.sac import SAC
+from meadow.agents.td3 import TD3
+from meadow.core.environment import AbstractEnvironment
 from meadow.core.learner import AbstractLearner
+from meadow.core.task import AbstractTaskSpace
 from meadow.core.trajectory import Trajectory
+from meadow.envs.pendulum import Pendulum, physics
+from meadow.nn.critic import CriticPlan
 from meadow.nn.plan import Plan
+from meadow.nn.policy import PolicyPlan
 from meadow.nn.worth import Categorical, Quantiles
 from meadow.rollout.life import Trial, unborn
 from meadow.rollout.live import Living
@@ -44,15 +52,41 @@ SLOW = [
     *(PPO(dataclasses.replace(SMALL, core=core), minibatches=2) for core in ("lstm", "none")),
 ]
 
+# Of actions that are vectors.
+POLICY, CRITICS, RATE = PolicyPlan((8,)), CriticPlan((8,)), 1e-2
+VECTORS = [TD3(POLICY, CRITICS, learning_rate=RATE)]
+SLOW_VECTORS = [
+    TD3(POLICY, CRITICS, bc=2.5, learning_rate=RATE),
+    SAC(POLICY, CRITICS, learning_rate=RATE),
+    SAC(POLICY, CRITICS, Quantiles(5), adaptive=False, learning_rate=RATE),
+    D4PG(POLICY, CRITICS, Quantiles(5), learning_rate=RATE),
+    D4PG(
+        POLICY,
+        CriticPlan((8,), num=1, normed=True),
+        Categorical(-50.0, 0.0, 11),
+        learning_rate=RATE,
+    ),
+]
 
-def lived(learner: AbstractLearner, environment: HiddenArm, *, key: Key[Array, ""]) -> Trajectory:
+
+def slow(learners: list) -> list:
+    return [pytest.param(learner, marks=pytest.mark.slow) for learner in learners]
+
+
+def lived(
+    learner: AbstractLearner,
+    environment: AbstractEnvironment,
+    space: AbstractTaskSpace,
+    *,
+    key: Key[Array, ""],
+) -> Trajectory:
     """What the learner's first agent lives in a few trials of two episodes."""
-    tasks = jax.vmap(lambda key: Choice(2).sample(key=key))(jr.split(key, NUM_LIVES))
+    tasks = jax.vmap(lambda key: space.sample(key=key))(jr.split(key, NUM_LIVES))
     living = Living(environment, Trial(episodes=2))
 
     @jax.jit
     def live(key: Key[Array, ""]) -> Trajectory:
-        example = environment.reset(Choice(2).sample(key=key), key=key)[1]
+        example = environment.reset(space.sample(key=key), key=key)[1]
         agent = learner.agent(learner.init(example, environment.action_spec, key=key))
         life = unborn(environment, agent, tasks)
         return living.collect(agent, life, tasks, LENGTH, key=key)[1]
@@ -60,10 +94,15 @@ def lived(learner: AbstractLearner, environment: HiddenArm, *, key: Key[Array, "
     return live(key)
 
 
-@pytest.mark.parametrize(
-    "learner", [*LEARNERS, *(pytest.param(x, marks=pytest.mark.slow) for x in SLOW)]
-)
+@pytest.mark.parametrize("learner", [*LEARNERS, *slow(SLOW)])
 def test_learner(learner, key):
     environment = HiddenArm(length=2)
-    trajectory = lived(learner, environment, key=key)
+    trajectory = lived(learner, environment, Choice(2), key=key)
+    check_learner(learner, trajectory, environment.action_spec, key=key)
+
+
+@pytest.mark.parametrize("learner", [*VECTORS, *slow(SLOW_VECTORS)])
+def test_learner_of_vectors(learner, key):
+    environment = Pendulum(max_steps=2)
+    trajectory = lived(learner, environment, physics(), key=key)
     check_learner(learner, trajectory, environment.action_spec, key=key)
