@@ -84,7 +84,7 @@ class RND(AbstractLearner[State]):
     learner: AbstractLearner
     plan: Plan = Plan(features=64, memory=64, heads=64, core="none", recalls=False)
     size: int = eqx.field(static=True, default=32)
-    scale: float = eqx.field(static=True, default=0.1)
+    scale: float = eqx.field(static=True, default=0.3)
     learning_rate: float = eqx.field(static=True, default=1e-4)
 
     def __check_init__(self) -> None:
