@@ -1,0 +1,147 @@
+"""Agents and their parts beside the best peers: `make bench-agents`.
+
+    make bench-agents                   make bench-agents ARGS="--only replay_sample --rounds 30"
+
+    replay_insert  1, 8 and 64 rows put into a store of 1e5 and 1e6, uniform and prioritised, and
+                   8 rows with two frames of 84x84 bytes into one of 1e4; beside flashbax
+    replay_sample  256 rows drawn from these stores, the prioritised ones told new priorities
+
+A row of this table is several cases (`replay_case.py` says what each is). A case's ratio is the
+median over rounds of the peer's time divided by ours in the same round; a row's ratio is the least
+of its cases'. Frames are shown and do not count: how fast a memory copies them is nobody's merit.
+The sides take turns, in an order that changes from round to round, on one processor
+core (`--cores 0` for all there are). The last line is one JSON object; a row whose peer is not
+installed is left out.
+"""
+
+import importlib.util
+import json
+import os
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, Protocol
+
+import replay_case
+import tyro
+from bench_env import machine, spread
+
+RESULTS = Path(__file__).parent / "results"
+OURS = "meadow"
+
+
+class Side(Protocol):
+    """What is timed of a side: `run` does `units` of the work."""
+
+    units: float
+
+    def run(self) -> None: ...
+
+
+class Case(NamedTuple):
+    """One comparison; sides are made when it is their turn, and then forgotten."""
+
+    name: str
+    sides: dict[str, Callable[[], Side]]  # ours first
+    counts: bool = True
+
+
+def replay(what: str) -> Iterator[Case]:
+    for case in replay_case.cases(what):
+        sides = {
+            side: lambda make=make, case=case: make(case)
+            for side, make in ((OURS, replay_case.meadow), ("flashbax", replay_case.flashbax))
+        }
+        yield Case(case.name, sides, counts=case.seen != replay_case.FRAME)
+
+
+Row = Literal["replay_insert", "replay_sample"]
+# A row: the module of its peer, and its cases.
+ROWS: dict[Row, tuple[str, Callable[[], Iterator[Case]]]] = {
+    "replay_insert": ("flashbax", lambda: replay("insert")),
+    "replay_sample": ("flashbax", lambda: replay("sample")),
+}
+
+
+def measure(case: Case, rounds: int) -> dict[str, list[float]]:
+    """Seconds of a unit, in each round after one to warm up."""
+    sides = {side: make() for side, make in case.sides.items()}
+    times: dict[str, list[float]] = {side: [] for side in sides}
+    for i in range(rounds + 1):
+        for side in list(sides) if i % 2 else list(sides)[::-1]:
+            begun = time.perf_counter()
+            sides[side].run()
+            spent = time.perf_counter() - begun
+            if i:
+                times[side].append(spent / sides[side].units)
+    return times
+
+
+def summary(times: dict[str, list[float]]) -> dict[str, Any]:
+    """Seconds of each side, and the ratio of the faster peer."""
+    peers = sorted(times.keys() - {OURS}, key=lambda side: statistics.median(times[side]))
+    pairs = zip(times[OURS], times[peers[0]], strict=True)
+    return {
+        "seconds": {side: spread(found) for side, found in times.items()},
+        "faster_peer": peers[0],
+        "ratio": spread([b / a for a, b in pairs]),
+        "rounds": times,
+    }
+
+
+def report(name: str, result: dict[str, Any]) -> None:
+    """A line for people."""
+    seconds = {side: found["median"] for side, found in result["seconds"].items()}
+    took = ", ".join(f"{side} {1e6 * spent:,.1f} us" for side, spent in seconds.items())
+    ratio = "{median:.2f} ({min:.2f} to {max:.2f})".format(**result["ratio"])
+    print(f"{name:36} {took:44} ratio {ratio}", flush=True)
+
+
+def line(results: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """What matters, in one line."""
+    least = {
+        row: min(result["ratio"]["median"] for result in cases.values() if result["counts"])
+        for row, cases in results.items()
+    }
+    return {"ratios": {row: round(ratio, 2) for row, ratio in least.items()}}
+
+
+def main(
+    only: tuple[Row, ...] = tuple(ROWS), rounds: int = 15, cores: int = 1, save: bool = False
+) -> None:
+    """Compare all sides.
+
+    Args:
+        only: which rows.
+        rounds: timed calls of each case and side.
+        cores: so many processor cores for every side; 0 for all.
+        save: also write everything to benchmarks/results/bench_agents.json.
+    """
+    if cores and cores < len(os.sched_getaffinity(0)):
+        # Threads begin when JAX is imported: begin again, with fewer cores to begin them on.
+        os.sched_setaffinity(0, set(sorted(os.sched_getaffinity(0))[:cores]))
+        os.execv(sys.executable, [sys.executable, *sys.argv])
+    where, results, begun = machine(), {}, time.perf_counter()
+    print(", ".join(f"{key} {value}" for key, value in where.items()), flush=True)
+    for row in only:
+        peer, cases = ROWS[row]
+        if importlib.util.find_spec(peer) is None:
+            print(f"{row}: {peer} is not installed")
+            continue
+        results[row] = {}
+        for case in cases():
+            results[row][case.name] = summary(measure(case, rounds)) | {"counts": case.counts}
+            report(case.name, results[row][case.name])
+    if save:
+        RESULTS.mkdir(parents=True, exist_ok=True)
+        kept = {"machine": where, "rows": results}
+        (RESULTS / "bench_agents.json").write_text(json.dumps(kept, indent=2) + "\n")
+        print(f"saved {RESULTS / 'bench_agents.json'}")
+    print(f"{time.perf_counter() - begun:.0f} s in all")
+    print(json.dumps(line(results)))
+
+
+if __name__ == "__main__":
+    tyro.cli(main)
