@@ -10,6 +10,7 @@ the last observations of so many episodes are kept beside the rows, and every ob
 References: Cassirer et al., Reverb, 2021, for items as ranges of shared steps.
 """
 
+import dataclasses
 import math
 from typing import Any, NamedTuple
 
@@ -105,6 +106,11 @@ class Replay(AbstractStore[State]):
             raise SpecError(
                 f"`Replay` needs capacity, length, period and ends of at least 1, got {sizes}."
             )
+
+    def share(self, of: int) -> "Replay":
+        """What each of so many devices keeps of it."""
+        ends = None if self.ends is None else -(-self.ends // of)
+        return dataclasses.replace(self, capacity=-(-self.capacity // of), ends=ends)
 
     def init(self, trajectory: Trajectory) -> State:
         """No rows."""
