@@ -1,5 +1,7 @@
 """Pendulum: Gymnasium's motion and rewards, and physics that matters."""
 
+from typing import Any
+
 import gymnasium
 import jax
 import jax.numpy as jnp
@@ -27,7 +29,7 @@ def beginning(angle, spin) -> PendulumState:
 
 @pytest.mark.parametrize("task", [STANDARD, HEAVY], ids=("standard", "heavy"))
 def test_motion_and_rewards_are_gymnasiums(task):
-    peer = gymnasium.make("Pendulum-v1").unwrapped
+    peer: Any = gymnasium.make("Pendulum-v1").unwrapped
     peer.reset(seed=0)
     for name, value in zip(THEIRS, task, strict=True):
         setattr(peer, name, value)
@@ -35,7 +37,7 @@ def test_motion_and_rewards_are_gymnasiums(task):
     for _ in range(300):
         # From the same place every time, so that rounding does not add up; torques that are too
         # strong are cut by both.
-        peer.state = np.float32(rng.uniform((-10, -8), (10, 8)))
+        peer.state = rng.uniform((-10, -8), (10, 8)).astype(np.float32)
         action = rng.uniform(-3, 3, 1).astype(np.float32)
         state = beginning(*peer.state)
         shown, reward, *_ = peer.step(action)
@@ -46,7 +48,7 @@ def test_motion_and_rewards_are_gymnasiums(task):
 
 
 def test_the_specs_are_gymnasiums():
-    peer = gymnasium.make("Pendulum-v1")
+    peer: Any = gymnasium.make("Pendulum-v1")
     box = ENVIRONMENT.action_spec
     assert (box.shape, box.low, box.high) == (
         *(peer.action_space.shape, peer.action_space.low.item(), peer.action_space.high.item()),
