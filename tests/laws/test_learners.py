@@ -10,9 +10,13 @@ import jax.random as jr
 import pytest
 from jaxtyping import Array, Key
 
+from meadow.agents.bc import BC
+from meadow.agents.cql import CQL
+from meadow.agents.crr import CRR
 from meadow.agents.d4pg import D4PG
 from meadow.agents.dqn import DQN
 from meadow.agents.impala import IMPALA
+from meadow.agents.iql import IQL
 from meadow.agents.lagged import Lagged
 from meadow.agents.ppo import PPO
 from meadow.agents.r2d2 import R2D2
@@ -39,6 +43,7 @@ GLANCE = dataclasses.replace(SMALL, core="none", recalls=False)
 SEQUENCES = R2D2(dataclasses.replace(SMALL, core="lstm"), burn_in=2, steps=2)
 LEARNERS = [
     DQN(GLANCE),
+    BC(plan=GLANCE, learning_rate=1e-2),
     PPO(SMALL, minibatches=2),
     Lagged(IMPALA(SMALL, learning_rate=1e-3), 2),
 ]
@@ -56,6 +61,13 @@ SLOW = [
 POLICY, CRITICS, RATE = PolicyPlan((8,)), CriticPlan((8,)), 1e-2
 VECTORS = [TD3(POLICY, CRITICS, learning_rate=RATE)]
 SLOW_VECTORS = [
+    BC(POLICY, learning_rate=RATE),
+    BC(POLICY, loss="square", learning_rate=RATE),
+    IQL(POLICY, CRITICS, learning_rate=RATE),
+    CRR(POLICY, CRITICS, learning_rate=RATE),
+    CRR(POLICY, CRITICS, prefers="indicator", learning_rate=RATE),
+    CQL(SAC(POLICY, CRITICS, learning_rate=RATE), samples=2, warmup=5),
+    CQL(SAC(POLICY, CRITICS, learning_rate=RATE), threshold=1.0, samples=2),
     TD3(POLICY, CRITICS, bc=2.5, learning_rate=RATE),
     SAC(POLICY, CRITICS, learning_rate=RATE),
     SAC(POLICY, CRITICS, Quantiles(5), adaptive=False, learning_rate=RATE),

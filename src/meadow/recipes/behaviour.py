@@ -15,7 +15,6 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from meadow.core.errors import MeadowError, UnknownNameError
-from meadow.interop.host.named import host
 from meadow.loops.inline import Inline
 from meadow.recipes.recipe import Recipe
 from meadow.runs import atomic
@@ -134,6 +133,8 @@ def _known() -> dict[str, int]:
 
 def _live(recipe: Recipe, setting: str, episodes: int, out: Path) -> None:
     """So many episodes of a setting, or a few more."""
+    from meadow.interop.host.named import host
+
     options = {"save_path": str(out)}
     with host(f"bsuite:{setting}", recipe.lives, recipe.seed, options=options) as programs:
         inside = recipe.elsewhere(f"bsuite:{setting}")

@@ -7,7 +7,6 @@ from meadow.core.environment import AbstractEnvironment
 from meadow.core.errors import MeadowError
 from meadow.core.spec import ActionSpec
 from meadow.core.timestep import TimeStep
-from meadow.interop.host.named import DOORS, host
 from meadow.rollout.host import AbstractHost
 
 
@@ -33,6 +32,8 @@ class Outside(AbstractEnvironment[Int[Array, ""], tuple[()]]):
         Raises:
             MeadowError: no such environment, or its library is not installed.
         """
+        from meadow.interop.host.named import host
+
         return host(
             *(self.name, num, seed),
             workers=self.workers,
@@ -68,4 +69,6 @@ def is_outside(world: str) -> bool:
     >>> is_outside("gymnasium:CartPole-v1"), is_outside("XLand-MiniGrid-R1-9x9")
     (True, False)
     """
+    from meadow.interop.host.named import DOORS
+
     return world.partition(":")[0] in DOORS

@@ -42,7 +42,7 @@ class Rows(NamedTuple):
     next: TimeStep
     trial_ended: Bool[Array, "*rows"]
     record: PyTree
-    end: Int[Array, "*rows"] | None
+    end: PyTree
 
 
 class Ends(NamedTuple):
