@@ -132,7 +132,7 @@ def flashbax(case: Case) -> Timed:
         "max_length_time_axis": case.items // case.lives,
     }
     if case.prioritised:
-        buffer = flashbax.make_prioritised_trajectory_buffer(
+        buffer: Any = flashbax.make_prioritised_trajectory_buffer(
             **sizes, priority_exponent=ALPHA, device=jax.default_backend()
         )
     else:
