@@ -2,6 +2,7 @@
 
 import json
 import platform
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -104,6 +105,8 @@ class Figures(NamedTuple):
 
         told = json.loads((self.folder / f"{name}.json").read_text())
         shown, along = told["panels"], told["along"]
+        longest = max(np.max(curves[along]) for curves in told["curves"].values())
+        millions = along == "steps" and longest < 1000
         figure, panels = pyplot.subplots(
             1,
             len(shown),
@@ -120,12 +123,12 @@ class Figures(NamedTuple):
                     x, y = (np.array(curves[which], float) for which in (along, curve))
                     _curve(panel, x, y, label, colour)
             panel.set_title(title, fontsize=10)
-            panel.set_xlabel("million steps" if along == "steps" else along, fontsize=9)
+            panel.set_xlabel("million steps" if millions else along, fontsize=9)
             panel.spines[["top", "right"]].set_visible(False)
             panel.grid(alpha=0.25, linewidth=0.5)
             panel.tick_params(labelsize=8)
         panels[0, 0].legend(fontsize=8, frameon=False)
-        figure.suptitle(told["claim"], fontsize=11)
+        figure.suptitle(textwrap.fill(told["claim"], 55 * len(shown)), fontsize=11)
         figure.savefig(self.folder / f"{name}.png", dpi=110)
         pyplot.close(figure)
 
