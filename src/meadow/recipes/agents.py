@@ -32,7 +32,7 @@ from meadow.replay.prioritised import Prioritised
 from meadow.replay.replay import Replay
 from meadow.rollout.life import Trial
 from meadow.tasks.box import Parameters
-from meadow.tasks.only import Only
+from meadow.testing.probes import Choice
 
 FLAT = Plan(features=64, memory=64, heads=0, core="none", recalls=False)
 RECURRENT = dataclasses.replace(FLAT, core="lstm", recalls=True, aside=4)
@@ -51,7 +51,7 @@ def alone(environment: AbstractEnvironment, learner: AbstractLearner, **changes:
         pendulum.Pendulum: still(pendulum.NAMES, pendulum.STANDARD),
     }
     given: dict[str, Any] = {
-        "tasks": tasks.get(type(environment), Only(0)),
+        "tasks": tasks.get(type(environment), Choice(1)),
         "trial": Trial(episodes=1),
         "lives": 1,
         "length": 1,
