@@ -128,7 +128,7 @@ class Figures(NamedTuple):
             panel.grid(alpha=0.25, linewidth=0.5)
             panel.tick_params(labelsize=8)
         panels[0, 0].legend(fontsize=8, frameon=False)
-        figure.suptitle(textwrap.fill(told["claim"], 55 * len(shown)), fontsize=11)
+        figure.suptitle(textwrap.fill(told["claim"], 48 * len(shown)), fontsize=11)
         figure.savefig(self.folder / f"{name}.png", dpi=110)
         pyplot.close(figure)
 

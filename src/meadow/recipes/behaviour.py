@@ -40,6 +40,9 @@ SETTINGS = (
 )
 
 
+_STEPS = 500  # between two looks at how many episodes are done
+
+
 @dataclasses.dataclass(frozen=True)
 class Scored:
     """What bsuite made of one setting.
@@ -141,11 +144,12 @@ def _live(recipe: Recipe, setting: str, episodes: int, out: Path) -> None:
         inside = dataclasses.replace(inside, environment=programs.environment)
         placement, done = Inline(inside.experiment(), programs), 0.0
         progress = placement.begin(key=jr.key(recipe.seed))
+        each = recipe.lives * recipe.length
+        chunk = max(1, _STEPS // each)
         while done < episodes:
-            progress, metrics = placement.run(progress, recipe.chunk)
-            steps = recipe.chunk * recipe.lives * recipe.length
+            progress, metrics = placement.run(progress, chunk)
             length = float(metrics["length"])
-            done += steps / length if np.isfinite(length) else 0.0
+            done += chunk * each / length if np.isfinite(length) else 0.0
 
 
 def _scored(setting: str, episodes: int, whole: int, out: Path) -> Scored:

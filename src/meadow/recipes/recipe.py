@@ -115,10 +115,7 @@ class Recipe:
             students=chosen.students,
             rehearsal=self.rehearsal,
         )
-        if "updates" not in {field.name for field in dataclasses.fields(self.learner)}:
-            return experiment
-        updates = updated(experiment, self.iterations)
-        learner = dataclasses.replace(cast(Any, self.learner), updates=updates)
+        learner = _scheduled(self.learner, updated(experiment, self.iterations))
         return dataclasses.replace(experiment, learner=learner)
 
     def elsewhere(self, world: str) -> "Recipe":
@@ -141,3 +138,14 @@ class Recipe:
     def steps(self) -> int:
         """Environment steps in the whole run, those of examined tasks included."""
         return spent(self.experiment(), self.iterations)
+
+
+def _scheduled(learner: AbstractLearner, updates: int) -> AbstractLearner:
+    """It, or who it is around, told how often it will learn, where it wants to know."""
+    fields = {field.name for field in dataclasses.fields(learner)}
+    if "updates" in fields:
+        return dataclasses.replace(cast(Any, learner), updates=updates)
+    if "learner" in fields:
+        inner = _scheduled(cast(Any, learner).learner, updates)
+        return dataclasses.replace(cast(Any, learner), learner=inner)
+    return learner

@@ -1,0 +1,128 @@
+"""Rows: agents that learn from a dataset alone, which SAC left behind when it learnt the pendulum.
+
+Three datasets, each all 15,000 steps of a life of the recipe `sac`; one agent for each of them.
+"""
+
+import functools
+import time
+from collections.abc import Mapping
+
+import jax
+import jax.random as jr
+import numpy as np
+from agents.case import EPISODES, SEEDS, SHOWN, Claim, Curves, reached, recipe, show
+
+from meadow.agents.bc import BC
+from meadow.agents.cql import CQL
+from meadow.agents.crr import CRR
+from meadow.agents.iql import IQL
+from meadow.agents.sac import SAC
+from meadow.agents.td3 import TD3
+from meadow.core.learner import AbstractLearner
+from meadow.data.recorded import Recorded
+from meadow.evaluation.greedy import greedy
+from meadow.evaluation.trials import lived
+from meadow.loops.compiled import Compiled
+from meadow.loops.offline import Offline, recorded
+from meadow.recipes.agents import CRITICS, POLICY
+from meadow.replay.replay import Replay
+
+UPDATES, LOOKS = 10_000, 5
+FIRST, LAST, ALL = slice(None, 4_000), slice(10_000, None), slice(None)
+IQL_, CRR_, BC_, TD3_ = (
+    IQL(POLICY, CRITICS, gamma=0.97, learning_rate=1e-3),
+    CRR(POLICY, CRITICS, gamma=0.97, learning_rate=1e-3),
+    BC(POLICY, learning_rate=1e-3),
+    TD3(POLICY, CRITICS, gamma=0.97, learning_rate=1e-3, bc=2.5),
+)
+CQL_ = CQL(SAC(POLICY, CRITICS, gamma=0.97, learning_rate=1e-3), warmup=1000, policy_rate=1e-3)
+PUBLISHED = {"Pendulum-v1, usual for a tuned agent": -150, "random": -1200}
+
+
+@functools.cache
+def datasets() -> list[Recorded]:
+    """What each seed of SAC lived."""
+    experiment = recipe("sac").experiment()
+    placement = Compiled(experiment, seeds=SEEDS)
+    progress, _ = placement.run(placement.begin(key=jr.key(SHOWN)), recipe("sac").iterations)
+    spec = experiment.environment.action_spec
+    stores = (jax.tree.map(lambda x, i=i: x[i], progress.store) for i in range(SEEDS))
+    return [recorded(store, spec) for store in stores]
+
+
+def learn(learner: AbstractLearner, rows: slice = ALL, batch: int = 256) -> Curves:
+    """Learn from some rows of each dataset: updates, greedy returns and seconds at each look."""
+    found = [_learnt(learner, data.part(rows.start, rows.stop), batch) for data in datasets()]
+    print(type(learner).__name__, np.round([x[-1, 1] for x in found], 1), flush=True)
+    curves = np.stack(found, axis=-1)
+    names = ("updates", "return", "core_seconds")
+    return {name: curves[:, i] for i, name in enumerate(names)}
+
+
+def _learnt(learner: AbstractLearner, data: Recorded, batch: int) -> np.ndarray:
+    """`[looks, 3]`."""
+    experiment, begun = recipe("sac").experiment(), time.process_time()
+    placement = Offline(learner, Replay(data.steps), batch, data)
+    progress = placement.begin(key=jr.key(SHOWN))
+
+    @jax.jit
+    def judge(state, key):
+        curriculum = experiment.curriculum
+        tasks = curriculum.sample(curriculum.init(key=key), EPISODES, key=key).tasks
+        agent = greedy(learner.agent(state))
+        return lived(experiment.environment, agent, tasks, 1, key=key).returns.mean()
+
+    found = []
+    for look in range(1, LOOKS + 1):
+        progress, _ = placement.run(progress, UPDATES // LOOKS)
+        returns = float(judge(progress.learner, jr.key(look)))
+        found.append((look * UPDATES // LOOKS, returns, time.process_time() - begun))
+    return np.array(found)
+
+
+def row(name: str, text: str, least: float, learner: AbstractLearner, last: int = 1) -> None:
+    """Of one learner and the whole datasets."""
+    claim = Claim(f"{text} that SAC left behind", least, PUBLISHED, last=last)
+    show(name, claim, {name.upper(): learn(learner)}, along="updates")
+
+
+def bc() -> None:
+    """BC: good data it copies, mixed data it had better judge."""
+    good, mixed, judged = learn(BC_, LAST), learn(BC_), learn(CRR_)
+    claim = Claim("What is copied should be good: the last third of SAC's steps", -200, PUBLISHED)
+    runs = {"BC, last 5,000 steps": good, "BC, all 15,000": mixed, "CRR, all 15,000": judged}
+    worse = reached(judged, claim) - reached(mixed, claim)
+    passes = {"on all of it 100 worse than CRR": bool((worse >= 100).sum() >= SEEDS - 1)}
+    show("bc", claim, runs, along="updates", **passes)
+
+
+def td3_bc() -> None:
+    """TD3+BC: a pendulum from 15,000 steps of SAC's."""
+    row("td3_bc", "TD3+BC swings a pendulum up from 15,000 steps", -260, TD3_)
+
+
+def crr() -> None:
+    """CRR: the same."""
+    row("crr", "CRR swings a pendulum up from 15,000 steps", -220, CRR_)
+
+
+def iql() -> None:
+    """IQL: the same."""
+    row("iql", "IQL swings a pendulum up from 15,000 steps", -220, IQL_)
+
+
+def cql() -> None:
+    """CQL: the same; the better of the last two looks."""
+    row("cql", "CQL swings a pendulum up from 15,000 steps", -300, CQL_, last=2)
+
+
+def offline_ordering() -> None:
+    """From SAC's first 4,000 steps, who judges what was done does better than who copies it."""
+    runs = {name: learn(learner, FIRST) for name, learner in ORDER.items()}
+    claim = Claim("From SAC's first 4,000 steps judging beats copying", -350, PUBLISHED)
+    means = [reached(curves, claim).mean() for curves in runs.values()]
+    ordered = all(a > b for a, b in zip(means, means[1:], strict=False))
+    show("offline_ordering", claim, runs, along="updates", **{" > ".join(runs): ordered})
+
+
+ORDER: Mapping[str, AbstractLearner] = {"IQL": IQL_, "CRR": CRR_, "TD3+BC": TD3_, "BC": BC_}
