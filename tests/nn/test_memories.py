@@ -1,5 +1,7 @@
 """Every memory: at once is step by step, forgetting is starting anew, in either precision."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import jax.random as jr
@@ -10,9 +12,16 @@ from meadow.nn.feedforward import Feedforward
 from meadow.nn.gru import GRU
 from meadow.nn.linear import Linear
 from meadow.nn.lstm import LSTM
+from meadow.nn.transformer import Transformer
 
 TIME, BATCH, NUM_IN, WIDTH = 7, 3, 4, 6
-KINDS = {"gru": GRU, "lstm": LSTM, "linear": Linear, "none": Feedforward}
+KINDS = {
+    "gru": GRU,
+    "lstm": LSTM,
+    "linear": Linear,
+    "transformer": functools.partial(Transformer, window=3),
+    "none": Feedforward,
+}
 REMEMBERS = [kind for kind in KINDS if kind != "none"]
 
 
@@ -77,7 +86,7 @@ def test_forgetting_is_starting_anew(kind):
         assert other.max() > 1e-3, "memory is lost without a forget"
 
 
-@pytest.mark.parametrize("kind", ["lstm", "linear"])
+@pytest.mark.parametrize("kind", ["lstm", "linear", "transformer"])
 def test_half_precision_is_close_and_kept_in_full(kind):
     core = noisy(kind)
     memory, inputs, forget = given(core)
