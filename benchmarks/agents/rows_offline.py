@@ -24,16 +24,18 @@ from meadow.evaluation.greedy import greedy
 from meadow.evaluation.trials import lived
 from meadow.loops.compiled import Compiled
 from meadow.loops.offline import Offline, recorded
-from meadow.recipes.agents import CRITICS, POLICY
+from meadow.nn.critic import CriticPlan
+from meadow.recipes.agents import CRITICS, NORMED_POLICY, POLICY
 from meadow.replay.replay import Replay
 
 UPDATES, LOOKS = 10_000, 5
+NORMED = CriticPlan((64, 64), normed=True)
 FIRST, LAST, ALL = slice(None, 4_000), slice(10_000, None), slice(None)
 IQL_, CRR_, BC_, TD3_ = (
     IQL(POLICY, CRITICS, gamma=0.97, learning_rate=1e-3),
     CRR(POLICY, CRITICS, gamma=0.97, learning_rate=1e-3),
     BC(POLICY, learning_rate=1e-3),
-    TD3(POLICY, CRITICS, gamma=0.97, learning_rate=1e-3, bc=2.5),
+    TD3(NORMED_POLICY, NORMED, gamma=0.97, learning_rate=1e-3, bc=5.0),  # the paper has 2.5
 )
 CQL_ = CQL(SAC(POLICY, CRITICS, gamma=0.97, learning_rate=1e-3), warmup=1000, policy_rate=1e-3)
 PUBLISHED = {"Pendulum-v1, usual for a tuned agent": -150, "random": -1200}
