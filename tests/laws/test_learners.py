@@ -63,7 +63,7 @@ VECTORS = [TD3(POLICY, CRITICS, learning_rate=RATE)]
 SLOW_VECTORS = [
     BC(POLICY, learning_rate=RATE),
     BC(POLICY, loss="square", learning_rate=RATE),
-    IQL(POLICY, CRITICS, learning_rate=RATE),
+    IQL(dataclasses.replace(POLICY, parts=2), CRITICS, learning_rate=RATE),
     CRR(POLICY, CRITICS, learning_rate=RATE),
     CRR(POLICY, CRITICS, prefers="indicator", learning_rate=RATE),
     CQL(SAC(POLICY, CRITICS, learning_rate=RATE), samples=2, warmup=5),

@@ -29,7 +29,7 @@ from meadow.nn.categorical_policy import CategoricalPolicy, categorical_policy
 from meadow.nn.critic import weighed
 from meadow.nn.descent import descended
 from meadow.nn.plan import Plan
-from meadow.nn.policy import PolicyPlan, StochasticPolicy
+from meadow.nn.policy import MixturePolicy, PolicyPlan, StochasticPolicy
 from meadow.scores import one_step_report
 
 LOSSES = ("log_prob", "square")
@@ -38,7 +38,7 @@ LOSSES = ("log_prob", "square")
 class State(NamedTuple):
     """What BC changes while it learns."""
 
-    policy: StochasticPolicy | CategoricalPolicy
+    policy: StochasticPolicy | MixturePolicy | CategoricalPolicy
     optimiser: PyTree
 
 
@@ -74,7 +74,7 @@ class BC(AbstractLearner[State]):
         if isinstance(action_spec, Discrete):
             policy = categorical_policy(self.plan, *example, key=key)
         else:
-            policy = self.policy.stochastic(*example, key=key)
+            policy = self.policy.cloning(*example, key=key)
         return State(policy, self._optimiser().init(cast(Any, policy)))
 
     def agent(self, state: State) -> Actor:
@@ -94,10 +94,10 @@ class BC(AbstractLearner[State]):
         return one_step_report(trajectory, jnp.zeros_like(trajectory.next.reward), 1.0)
 
     def _loss(
-        self, policy: StochasticPolicy | CategoricalPolicy, trajectory: Trajectory
+        self, policy: StochasticPolicy | MixturePolicy | CategoricalPolicy, trajectory: Trajectory
     ) -> tuple[Float[Array, ""], dict[str, Array]]:
         options = policy(trajectory.timestep)
-        if self.loss == "square" and isinstance(policy, StochasticPolicy):
+        if self.loss == "square" and not isinstance(policy, CategoricalPolicy):
             pair = options.mode(), trajectory.action
             told, done = (units(policy.box, x) for x in pair)
             losses = jnp.sum((told - done) ** 2, axis=-1)

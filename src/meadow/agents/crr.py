@@ -32,7 +32,7 @@ from meadow.core.timestep import TimeStep
 from meadow.core.trajectory import Trajectory
 from meadow.nn.critic import CriticPlan, Critics, Lesson, critics_loss, least, weighed
 from meadow.nn.descent import descended
-from meadow.nn.policy import PolicyPlan, StochasticPolicy
+from meadow.nn.policy import MixturePolicy, PolicyPlan, StochasticPolicy
 from meadow.nn.preference import preference
 from meadow.nn.worth import AbstractWorth, Scalar
 from meadow.returns import Transition, joined
@@ -44,7 +44,7 @@ PREFERENCES = ("exponential", "indicator")
 class Networks(NamedTuple):
     """What descends."""
 
-    policy: StochasticPolicy
+    policy: StochasticPolicy | MixturePolicy
     critics: Critics
 
 
@@ -99,7 +99,7 @@ class CRR(AbstractLearner[State]):
         key_policy, key_critics = jr.split(key)
         example = timestep.observation, action_spec
         networks = Networks(
-            self.policy.stochastic(*example, key=key_policy),
+            self.policy.cloning(*example, key=key_policy),
             self.critics.build(*example, self.worth.size, key=key_critics),
         )
         optimiser = self._optimiser().init(cast(Any, networks))
@@ -124,7 +124,7 @@ class CRR(AbstractLearner[State]):
         )
         preferred = self._preferred(networks, now, key=key_now)
 
-        def policy_loss(policy: StochasticPolicy) -> Float[Array, ""]:
+        def policy_loss(policy: StochasticPolicy | MixturePolicy) -> Float[Array, ""]:
             return -weighed(preferred * policy(now.timestep).log_prob(now.action), weight)
 
         loss, policy = jax.value_and_grad(policy_loss)(networks.policy)

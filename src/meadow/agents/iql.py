@@ -31,7 +31,7 @@ from meadow.core.timestep import TimeStep
 from meadow.core.trajectory import Trajectory
 from meadow.nn.critic import CriticPlan, Critics, Lesson, critics_loss, least, weighed
 from meadow.nn.descent import descended, followed
-from meadow.nn.policy import PolicyPlan, StochasticPolicy
+from meadow.nn.policy import MixturePolicy, PolicyPlan, StochasticPolicy
 from meadow.nn.preference import preference
 from meadow.nn.state_value import StateValue, expectile_loss, state_value
 from meadow.nn.worth import Scalar
@@ -44,7 +44,7 @@ _WORTH = Scalar()
 class Networks(NamedTuple):
     """What descends."""
 
-    policy: StochasticPolicy
+    policy: StochasticPolicy | MixturePolicy
     value: StateValue
     critics: Critics
 
@@ -95,7 +95,7 @@ class IQL(AbstractLearner[State]):
         """
         keys = jr.split(key, 3)
         networks = Networks(
-            self.policy.stochastic(timestep.observation, action_spec, key=keys[0]),
+            self.policy.cloning(timestep.observation, action_spec, key=keys[0]),
             state_value(self.critics, timestep.observation, key=keys[1]),
             self.critics.build(timestep.observation, action_spec, key=keys[2]),
         )

@@ -35,7 +35,7 @@ from meadow.nn.box import half
 from meadow.nn.categorical_policy import CategoricalPolicy
 from meadow.nn.critic import CriticPlan, Critics, Lesson, critics_loss, least, weighed
 from meadow.nn.descent import descended, followed
-from meadow.nn.policy import PolicyPlan, StochasticPolicy
+from meadow.nn.policy import MixturePolicy, PolicyPlan, StochasticPolicy
 from meadow.nn.worth import AbstractWorth, Scalar
 from meadow.returns import joined
 from meadow.scores import one_step_report
@@ -44,7 +44,7 @@ from meadow.scores import one_step_report
 class Actor(AbstractAgent[tuple[()]]):
     """Samples from its policy, or does what its mean is squashed to where `greedy`."""
 
-    policy: StochasticPolicy | CategoricalPolicy
+    policy: StochasticPolicy | MixturePolicy | CategoricalPolicy
     greedy: bool = eqx.field(static=True, default=False)
 
     def init_memory(self) -> tuple[()]:

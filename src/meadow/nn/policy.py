@@ -5,13 +5,16 @@ import math
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import jax.random as jr
 from jaxtyping import Array, Float, Key, PyTree
 
+from meadow.core.errors import SpecError
 from meadow.core.spec import ActionSpec, Box
 from meadow.core.timestep import TimeStep
 from meadow.nn.box import half, placed, vectors
 from meadow.nn.critic import numbers
 from meadow.nn.distribution import Normal, TanhNormal
+from meadow.nn.mixture import Mixture
 from meadow.nn.mlp import MLP
 
 _NARROWEST, _WIDEST = -20.0, 2.0
@@ -55,6 +58,29 @@ class StochasticPolicy(eqx.Module):
         return TanhNormal(normal, self.box.low, self.box.high)
 
 
+class MixturePolicy(eqx.Module):
+    """Squashed normal distributions of actions, mixed, for whatever is seen.
+
+    Attributes:
+        parts: how many.
+        sees: names of the parts of an observation that it is shown; None for all.
+    """
+
+    body: MLP
+    box: Box
+    parts: int = eqx.field(static=True)
+    sees: tuple[str, ...] | None = eqx.field(static=True, default=None)
+
+    def __call__(self, timestep: TimeStep) -> Mixture:
+        """What may be done."""
+        x = numbers(timestep.observation, timestep.reward.ndim, self.sees)
+        told = self.body(x)
+        logits, told = told[..., : self.parts], told[..., self.parts :]
+        mean, log_std = jnp.split(told.reshape(*x.shape[:-1], self.parts, -1), 2, axis=-1)
+        normal = Normal(mean, jnp.clip(log_std, _NARROWEST, _WIDEST))
+        return Mixture(logits, TanhNormal(normal, self.box.low, self.box.high))
+
+
 class NormalPolicy(eqx.Module):
     """A normal distribution of actions for whatever is seen. It has no bounds: whoever acts cuts
     what was drawn to the box.
@@ -82,11 +108,21 @@ class PolicyPlan(eqx.Module):
         hidden: widths of the hidden layers.
         normed: whether the first layer is (`meadow.nn.mlp`).
         sees: names of the parts of an observation that it is shown; None for all.
+        parts: how many squashed normals are mixed, of a policy that clones what was done in several
+            ways (bc, crr, iql); others have one.
+
+    Raises:
+        SpecError: no parts.
     """
 
     hidden: tuple[int, ...] = eqx.field(static=True, default=(256, 256))
     normed: bool = eqx.field(static=True, default=False)
     sees: tuple[str, ...] | None = eqx.field(static=True, default=None)
+    parts: int = eqx.field(static=True, default=1)
+
+    def __check_init__(self) -> None:
+        if self.parts < 1:
+            raise SpecError(f"A policy mixes a part or more, got parts={self.parts}.")
 
     def deterministic(
         self, observation: PyTree, action_spec: ActionSpec, *, key: Key[Array, ""]
@@ -97,25 +133,47 @@ class PolicyPlan(eqx.Module):
             observation: one example; only shapes and types matter.
 
         Raises:
-            SpecError: actions that are no vectors within bounds, or parts of an observation that
-                are neither vectors nor numbers.
+            SpecError: actions that are no vectors within bounds, parts of an observation that are
+                neither vectors nor numbers, or several parts to mix.
         """
-        box = vectors(action_spec)
+        box = self._box(action_spec)
         return DeterministicPolicy(self._body(observation, box.shape[0], key), box, self.sees)
 
     def stochastic(
         self, observation: PyTree, action_spec: ActionSpec, *, key: Key[Array, ""]
     ) -> StochasticPolicy:
         """A policy with fresh parameters, nearly uniform everywhere; see `deterministic`."""
-        box = vectors(action_spec)
+        box = self._box(action_spec)
         return StochasticPolicy(self._body(observation, 2 * box.shape[0], key), box, self.sees)
+
+    def cloning(
+        self, observation: PyTree, action_spec: ActionSpec, *, key: Key[Array, ""]
+    ) -> StochasticPolicy | MixturePolicy:
+        """A policy that learns from densities alone: `stochastic`, or so many of them mixed."""
+        if self.parts == 1:
+            return self.stochastic(observation, action_spec, key=key)
+        box = vectors(action_spec)
+        body = self._body(observation, self.parts * (1 + 2 * box.shape[0]), key)
+        # All alike they would stay alike.
+        start = 0.1 * jr.normal(jr.fold_in(key, 1), body.layers[-1].bias.shape)
+        body = eqx.tree_at(lambda b: b.layers[-1].bias, body, start)
+        return MixturePolicy(body, box, self.parts, self.sees)
 
     def normal(
         self, observation: PyTree, action_spec: ActionSpec, *, key: Key[Array, ""]
     ) -> NormalPolicy:
         """A policy with fresh parameters, about the middle everywhere; see `deterministic`."""
-        box = vectors(action_spec)
+        box = self._box(action_spec)
         return NormalPolicy(self._body(observation, 2 * box.shape[0], key), box, self.sees)
+
+    def _box(self, action_spec: ActionSpec) -> Box:
+        """Of a policy that mixes nothing."""
+        if self.parts > 1:
+            raise SpecError(
+                f"Only learners that clone what was done (bc, crr, iql) mix policies, got parts="
+                f"{self.parts}: no gradient says which part to draw from. Write parts=1."
+            )
+        return vectors(action_spec)
 
     def _body(self, observation: PyTree, num_out: int, key: Key[Array, ""]) -> MLP:
         num_in = numbers(observation, 0, self.sees).shape[0]
