@@ -23,6 +23,7 @@ import jax.random as jr
 import optax
 from jaxtyping import Array, Float, Int, Key, PyTree
 
+from meadow.agents.critics import critics_report
 from meadow.agents.sac import Actor
 from meadow.core.errors import UnknownNameError
 from meadow.core.learner import AbstractLearner
@@ -36,7 +37,6 @@ from meadow.nn.policy import PolicyPlan, StochasticPolicy
 from meadow.nn.preference import preference
 from meadow.nn.worth import AbstractWorth, Scalar
 from meadow.returns import Transition, joined
-from meadow.scores import one_step_report
 
 PREFERENCES = ("exponential", "indicator")
 
@@ -137,8 +137,7 @@ class CRR(AbstractLearner[State]):
 
     def score(self, state: State, trajectory: Trajectory) -> Report:
         """How each column went, by what the critics say now of what was done."""
-        told = state.networks.critics(trajectory.timestep.observation, trajectory.action)
-        return one_step_report(trajectory, self.worth.mean(told).mean(axis=0), self.gamma)
+        return critics_report(state.networks.critics, self.worth, trajectory, self.gamma)
 
     def _preferred(
         self, networks: Networks, now: Transition, *, key: Key[Array, ""]

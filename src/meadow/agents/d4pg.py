@@ -23,6 +23,7 @@ import jax.random as jr
 import optax
 from jaxtyping import Array, Float, Int, Key, PyTree
 
+from meadow.agents.critics import critics_report
 from meadow.agents.noisy import Noisy
 from meadow.core.learner import AbstractLearner
 from meadow.core.report import Report
@@ -34,7 +35,6 @@ from meadow.nn.descent import descended
 from meadow.nn.policy import DeterministicPolicy, PolicyPlan
 from meadow.nn.worth import AbstractWorth, Categorical
 from meadow.returns import joined
-from meadow.scores import one_step_report
 
 
 class Networks(NamedTuple):
@@ -112,8 +112,7 @@ class D4PG(AbstractLearner[State]):
 
     def score(self, state: State, trajectory: Trajectory) -> Report:
         """How each column went, by what the critics say now of what was done."""
-        told = state.networks.critics(trajectory.timestep.observation, trajectory.action)
-        return one_step_report(trajectory, self.worth.mean(told).mean(axis=0), self.gamma)
+        return critics_report(state.networks.critics, self.worth, trajectory, self.gamma)
 
     def _lesson(self, state: State, trajectory: Trajectory) -> Lesson:
         """What critics learn: the worth of what the target policy would do."""

@@ -31,6 +31,7 @@ import jax.random as jr
 import optax
 from jaxtyping import Array, Float, Int, Key, PyTree
 
+from meadow.agents.critics import critics_report
 from meadow.core.agent import AbstractAgent
 from meadow.core.learner import AbstractLearner
 from meadow.core.report import Report
@@ -44,7 +45,6 @@ from meadow.nn.distribution import Normal
 from meadow.nn.policy import NormalPolicy, PolicyPlan
 from meadow.nn.worth import AbstractWorth, Scalar
 from meadow.returns import joined
-from meadow.scores import one_step_report
 
 
 class Actor(AbstractAgent[tuple[()]]):
@@ -190,8 +190,7 @@ class MPO(AbstractLearner[State]):
 
     def score(self, state: State, trajectory: Trajectory) -> Report:
         """How each column went, by what the critics say now of what was done."""
-        told = state.networks.critics(trajectory.timestep.observation, trajectory.action)
-        return one_step_report(trajectory, self.worth.mean(told).mean(axis=0), self.gamma)
+        return critics_report(state.networks.critics, self.worth, trajectory, self.gamma)
 
     def _asked(
         self, target: Networks, trajectory: Trajectory, *, key: Key[Array, ""]
