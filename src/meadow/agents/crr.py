@@ -32,7 +32,7 @@ from meadow.core.spec import ActionSpec
 from meadow.core.timestep import TimeStep
 from meadow.core.trajectory import Trajectory
 from meadow.nn.critic import CriticPlan, Critics, Lesson, critics_loss, least, weighed
-from meadow.nn.descent import descended
+from meadow.nn.descent import copied, descended
 from meadow.nn.policy import PolicyPlan, StochasticPolicy
 from meadow.nn.preference import preference
 from meadow.nn.worth import AbstractWorth, Scalar
@@ -130,8 +130,7 @@ class CRR(AbstractLearner[State]):
         loss, policy = jax.value_and_grad(policy_loss)(networks.policy)
         grads = Networks(policy, critics)
         networks, optimiser = descended(self._optimiser(), grads, optimiser, networks)
-        copy = (updates + 1) % self.target_period == 0
-        target = jax.tree.map(lambda x, y: jnp.where(copy, x, y), networks, target)
+        target = copied(target, networks, updates + 1, self.target_period)
         metrics |= {"policy_loss": loss, "preference": preferred.mean()}
         return State(networks, target, optimiser, updates + 1), metrics
 

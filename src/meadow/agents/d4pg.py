@@ -31,7 +31,7 @@ from meadow.core.spec import ActionSpec
 from meadow.core.timestep import TimeStep
 from meadow.core.trajectory import Trajectory
 from meadow.nn.critic import CriticPlan, Critics, Lesson, critics_loss, least, weighed
-from meadow.nn.descent import descended
+from meadow.nn.descent import copied, descended
 from meadow.nn.policy import DeterministicPolicy, PolicyPlan
 from meadow.nn.worth import AbstractWorth, Categorical
 from meadow.returns import joined
@@ -106,8 +106,7 @@ class D4PG(AbstractLearner[State]):
         policy = jax.grad(self._policy_loss)(networks.policy, networks.critics, trajectory)
         grads = Networks(self._bounded(policy), self._bounded(critics))
         networks, optimiser = descended(self._optimiser(), grads, state.optimiser, networks)
-        copy = updates % self.target_period == 0
-        target = jax.tree.map(lambda x, y: jnp.where(copy, x, y), networks, state.target)
+        target = copied(state.target, networks, updates, self.target_period)
         return State(networks, target, optimiser, updates), metrics
 
     def score(self, state: State, trajectory: Trajectory) -> Report:

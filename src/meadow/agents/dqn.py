@@ -31,6 +31,7 @@ from meadow.core.report import Report
 from meadow.core.spec import ActionSpec
 from meadow.core.timestep import TimeStep
 from meadow.core.trajectory import Trajectory
+from meadow.nn.descent import copied
 from meadow.nn.plan import Plan
 from meadow.nn.q_network import QNetwork, q_network
 from meadow.nn.trunk import senses_of
@@ -154,8 +155,7 @@ class DQN(AbstractLearner[State]):
         steps, optimiser = self._optimiser().update(grads, state.optimiser)
         network = cast(QNetwork, optax.apply_updates(cast(Any, state.network), steps))
         updates = state.updates + 1
-        copy = updates % self.target_period == 0
-        target = jax.tree.map(lambda x, y: jnp.where(copy, x, y), network, state.target)
+        target = copied(state.target, network, updates, self.target_period)
         return State(network, target, optimiser, updates), metrics
 
     def score(self, state: State, trajectory: Trajectory) -> Report:

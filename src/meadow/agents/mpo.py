@@ -40,7 +40,7 @@ from meadow.core.timestep import TimeStep
 from meadow.core.trajectory import Trajectory
 from meadow.nn.box import half
 from meadow.nn.critic import CriticPlan, Critics, Lesson, critics_loss, least, weighed
-from meadow.nn.descent import descended
+from meadow.nn.descent import copied, descended
 from meadow.nn.distribution import Normal
 from meadow.nn.policy import NormalPolicy, PolicyPlan
 from meadow.nn.worth import AbstractWorth, Scalar
@@ -183,8 +183,7 @@ class MPO(AbstractLearner[State]):
         )
         duals = jax.tree.map(lambda x: jnp.maximum(x, _LEAST_DUAL), duals)
         updates = state.updates + 1
-        copy = updates % self.target_period == 0
-        target = jax.tree.map(lambda x, y: jnp.where(copy, x, y), networks, target)
+        target = copied(target, networks, updates, self.target_period)
         after = State(networks, target, duals, optimiser, dual_optimiser, updates)
         return after, metrics | told
 

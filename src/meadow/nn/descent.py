@@ -3,8 +3,9 @@
 from typing import Any, TypeVar, cast
 
 import jax
+import jax.numpy as jnp
 import optax
-from jaxtyping import PyTree
+from jaxtyping import Array, Int, PyTree
 
 Network = TypeVar("Network")
 
@@ -20,3 +21,9 @@ def descended(
 def followed(target: Network, network: Network, share: float) -> Network:
     """The target, moved by such a share of the way to the network."""
     return jax.tree.map(lambda old, new: old + share * (new - old), target, network)
+
+
+def copied(target: Network, network: Network, updates: Int[Array, ""], period: int) -> Network:
+    """The network after every so many updates, and otherwise the target as it was."""
+    due = updates % period == 0
+    return jax.tree.map(lambda old, new: jnp.where(due, new, old), target, network)
