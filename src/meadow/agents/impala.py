@@ -30,6 +30,7 @@ from meadow.core.spec import ActionSpec
 from meadow.core.timestep import TimeStep
 from meadow.core.trajectory import Trajectory
 from meadow.nn.actor_critic import ActorCritic, actor_critic
+from meadow.nn.descent import descended
 from meadow.nn.plan import Plan
 from meadow.nn.trunk import replayed
 from meadow.returns import v_trace
@@ -107,8 +108,7 @@ class IMPALA(AbstractLearner[State]):
             )
         grads, metrics = jax.grad(self._loss, has_aux=True)(state.network, trajectory)
         metrics["gradient_norm"] = optax.tree.norm(grads)
-        steps, optimiser = self._optimiser().update(grads, state.optimiser)
-        network = cast(ActorCritic, optax.apply_updates(cast(Any, state.network), steps))
+        network, optimiser = descended(self._optimiser(), grads, state.optimiser, state.network)
         return State(network, optimiser), metrics
 
     def score(self, state: State, trajectory: Trajectory) -> Report:

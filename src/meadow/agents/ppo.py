@@ -33,6 +33,7 @@ from meadow.core.spec import ActionSpec
 from meadow.core.timestep import TimeStep
 from meadow.core.trajectory import Trajectory
 from meadow.nn.actor_critic import ActorCritic, actor_critic
+from meadow.nn.descent import descended
 from meadow.nn.plan import Plan
 from meadow.nn.trunk import Senses, replayed
 from meadow.returns import gae
@@ -127,8 +128,7 @@ class PPO(AbstractLearner[State]):
             theirs = jax.tree.map(lambda x: x[who], hidden)
             grads, metrics = jax.grad(self._loss, has_aux=True)(state.network, theirs, some)
             metrics["gradient_norm"] = optax.tree.norm(grads)
-            steps, optimiser = self._optimiser().update(grads, state.optimiser)
-            network = cast(ActorCritic, optax.apply_updates(cast(Any, state.network), steps))
+            network, optimiser = descended(self._optimiser(), grads, state.optimiser, state.network)
             return State(network, optimiser), metrics
 
         orders = jax.vmap(lambda key: jr.permutation(key, lives))(jr.split(key, self.epochs))

@@ -30,7 +30,7 @@ from meadow.core.report import Report
 from meadow.core.spec import ActionSpec
 from meadow.core.timestep import TimeStep
 from meadow.core.trajectory import Trajectory
-from meadow.nn.descent import copied
+from meadow.nn.descent import copied, descended
 from meadow.nn.plan import Plan
 from meadow.nn.q_network import QNetwork, q_network
 from meadow.nn.trunk import replayed, senses_of
@@ -165,8 +165,7 @@ class R2D2(AbstractLearner[State]):
             )
         grads, metrics = jax.grad(self._loss, has_aux=True)(state.network, state.target, trajectory)
         metrics["gradient_norm"] = optax.tree.norm(grads)
-        steps, optimiser = self._optimiser().update(grads, state.optimiser)
-        network = cast(QNetwork, optax.apply_updates(cast(Any, state.network), steps))
+        network, optimiser = descended(self._optimiser(), grads, state.optimiser, state.network)
         updates = state.updates + 1
         target = copied(state.target, network, updates, self.target_period)
         return State(network, target, optimiser, updates), metrics

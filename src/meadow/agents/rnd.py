@@ -27,6 +27,7 @@ from meadow.core.report import Report
 from meadow.core.spec import ActionSpec
 from meadow.core.timestep import TimeStep
 from meadow.core.trajectory import Trajectory
+from meadow.nn.descent import descended
 from meadow.nn.head import Head
 from meadow.nn.plan import Plan, parts
 from meadow.nn.trunk import Trunk, senses_of
@@ -126,8 +127,7 @@ class RND(AbstractLearner[State]):
             return error.mean(), error
 
         (novelty, error), grads = jax.value_and_grad(loss, has_aux=True)(state.predictor)
-        steps, optimiser = self._optimiser().update(grads, state.optimiser)
-        predictor = cast(Sight, optax.apply_updates(cast(Any, state.predictor), steps))
+        predictor, optimiser = descended(self._optimiser(), grads, state.optimiser, state.predictor)
         moments = _joined(state.moments, error)
         deviation = jnp.sqrt(moments.squares / moments.num)
         reward = trajectory.next.reward + self.scale * error / jnp.maximum(deviation, 1e-8)
