@@ -30,8 +30,8 @@ from meadow.core.report import Report
 from meadow.core.spec import ActionSpec
 from meadow.core.timestep import TimeStep
 from meadow.core.trajectory import Trajectory
-from meadow.nn.critic import CriticPlan, Critics, Lesson, critics_loss, least, weighed
-from meadow.nn.descent import copied, descended
+from meadow.nn.critic import CriticPlan, Critics, Lesson, critics_loss, least
+from meadow.nn.descent import copied, descended, weighed
 from meadow.nn.policy import DeterministicPolicy, PolicyPlan
 from meadow.nn.worth import AbstractWorth, Categorical
 from meadow.returns import joined

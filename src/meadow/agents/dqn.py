@@ -31,7 +31,7 @@ from meadow.core.report import Report
 from meadow.core.spec import ActionSpec
 from meadow.core.timestep import TimeStep
 from meadow.core.trajectory import Trajectory
-from meadow.nn.descent import copied, descended
+from meadow.nn.descent import copied, descended, weighed
 from meadow.nn.plan import Plan
 from meadow.nn.q_network import QNetwork, q_network
 from meadow.nn.trunk import senses_of
@@ -181,9 +181,8 @@ class DQN(AbstractLearner[State]):
         follows = jax.lax.stop_gradient(follows)
 
         losses = self.worth.loss(told, reward, discount, follows)
-        weight = jnp.ones_like(losses) if trajectory.weight is None else trajectory.weight
         metrics = {
-            "loss": (weight * losses).mean(),
+            "loss": weighed(losses, trajectory.weight),
             "value": self.worth.mean(told).mean(),
             SURPRISE: jnp.abs(self.worth.error(told, reward, discount, follows)),
         }

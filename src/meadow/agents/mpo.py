@@ -39,8 +39,8 @@ from meadow.core.spec import ActionSpec
 from meadow.core.timestep import TimeStep
 from meadow.core.trajectory import Trajectory
 from meadow.nn.box import half
-from meadow.nn.critic import CriticPlan, Critics, Lesson, critics_loss, least, weighed
-from meadow.nn.descent import copied, descended
+from meadow.nn.critic import CriticPlan, Critics, Lesson, critics_loss, least
+from meadow.nn.descent import copied, descended, weighed
 from meadow.nn.distribution import Normal
 from meadow.nn.policy import NormalPolicy, PolicyPlan
 from meadow.nn.worth import AbstractWorth, Scalar

@@ -30,7 +30,7 @@ from meadow.core.report import Report
 from meadow.core.spec import ActionSpec
 from meadow.core.timestep import TimeStep
 from meadow.core.trajectory import Trajectory
-from meadow.nn.descent import copied, descended
+from meadow.nn.descent import copied, descended, weighed
 from meadow.nn.plan import Plan
 from meadow.nn.q_network import QNetwork, q_network
 from meadow.nn.trunk import replayed, senses_of
@@ -186,10 +186,9 @@ class R2D2(AbstractLearner[State]):
         reward, discount, row = self._returns(self._learnt(trajectory.next))
         follows = jnp.take_along_axis(follows, row[..., None], axis=0)
         losses = self.worth.loss(told, reward, discount, follows).mean(axis=0)
-        weight = jnp.ones_like(losses) if trajectory.weight is None else trajectory.weight
         error = jnp.abs(self.worth.error(told, reward, discount, follows))
         metrics = {
-            "loss": (weight * losses).mean(),
+            "loss": weighed(losses, trajectory.weight),
             "value": self.worth.mean(told).mean(),
             SURPRISE: _PEAK * error.max(axis=0) + (1.0 - _PEAK) * error.mean(axis=0),
         }

@@ -34,8 +34,8 @@ from meadow.core.timestep import TimeStep
 from meadow.core.trajectory import Trajectory
 from meadow.nn.box import half
 from meadow.nn.categorical_policy import CategoricalPolicy
-from meadow.nn.critic import CriticPlan, Critics, Lesson, critics_loss, least, weighed
-from meadow.nn.descent import descended, followed
+from meadow.nn.critic import CriticPlan, Critics, Lesson, critics_loss, least
+from meadow.nn.descent import descended, followed, weighed
 from meadow.nn.policy import PolicyPlan, StochasticPolicy
 from meadow.nn.worth import AbstractWorth, Scalar
 from meadow.returns import joined

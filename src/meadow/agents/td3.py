@@ -32,8 +32,8 @@ from meadow.core.spec import ActionSpec
 from meadow.core.timestep import TimeStep
 from meadow.core.trajectory import Trajectory
 from meadow.nn.box import half, units
-from meadow.nn.critic import CriticPlan, Critics, Lesson, critics_loss, least, weighed
-from meadow.nn.descent import descended, followed
+from meadow.nn.critic import CriticPlan, Critics, Lesson, critics_loss, least
+from meadow.nn.descent import descended, followed, weighed
 from meadow.nn.policy import DeterministicPolicy, PolicyPlan
 from meadow.nn.worth import AbstractWorth, Scalar
 from meadow.returns import joined

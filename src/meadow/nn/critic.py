@@ -12,6 +12,7 @@ from meadow.core.errors import SpecError
 from meadow.core.learner import SURPRISE
 from meadow.core.spec import ActionSpec, Box
 from meadow.nn.box import units, vectors
+from meadow.nn.descent import weighed
 from meadow.nn.mlp import MLP
 from meadow.nn.plan import parts
 from meadow.nn.worth import AbstractWorth
@@ -121,11 +122,6 @@ def least(
     """
     which = jnp.argmin(worth.mean(told), axis=0)
     return jnp.take_along_axis(told, which[None, ..., None], axis=0)[0]
-
-
-def weighed(x: Float[Array, "batch"], weight: Float[Array, "batch"] | None) -> Float[Array, ""]:
-    """The mean of what each counts for."""
-    return x.mean() if weight is None else (weight * x).mean()
 
 
 def numbers(

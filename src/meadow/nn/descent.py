@@ -1,13 +1,20 @@
-"""Descent: how parameters move: down a gradient, or after others that learn."""
+"""Descent: what is descended, and how parameters move: down it, or after others that learn."""
 
 from typing import Any, TypeVar, cast
 
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Int, PyTree
+from jaxtyping import Array, Float, Int, PyTree
 
 Network = TypeVar("Network")
+
+
+def weighed(
+    losses: Float[Array, "*rows batch"], weight: Float[Array, "batch"] | None
+) -> Float[Array, ""]:
+    """The mean of losses, each of which counts as much as its column; all alike for None."""
+    return losses.mean() if weight is None else (weight * losses).mean()
 
 
 def descended(
