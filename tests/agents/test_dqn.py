@@ -14,7 +14,8 @@ import jax.random as jr
 import numpy as np
 import pytest
 
-from meadow.agents.dqn import DQN, Actor, State
+from meadow.agents.dqn import DQN, Actor
+from meadow.agents.q_learning import State
 from meadow.core.errors import SpecError
 from meadow.core.learner import SURPRISE
 from meadow.core.spec import Discrete

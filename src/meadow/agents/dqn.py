@@ -15,15 +15,16 @@
   Learning, 2020, eq. 1.
 """
 
-from typing import Any, NamedTuple, cast
+from typing import cast
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
 import optax
-from jaxtyping import Array, Float, Int, Key, PyTree
+from jaxtyping import Array, Float, Int, Key
 
+from meadow.agents.q_learning import State, begun, epsilon_greedy, stepped
 from meadow.core.agent import AbstractAgent
 from meadow.core.errors import SpecError
 from meadow.core.learner import SURPRISE, AbstractLearner
@@ -31,9 +32,9 @@ from meadow.core.report import Report
 from meadow.core.spec import ActionSpec
 from meadow.core.timestep import TimeStep
 from meadow.core.trajectory import Trajectory
-from meadow.nn.descent import copied, descended, weighed
+from meadow.nn.descent import weighed
 from meadow.nn.plan import Plan
-from meadow.nn.q_network import QNetwork, q_network
+from meadow.nn.q_network import QNetwork, q_network, taken
 from meadow.nn.trunk import senses_of
 from meadow.nn.worth import AbstractWorth, Categorical, Scalar
 from meadow.returns import n_step
@@ -56,23 +57,10 @@ class Actor(AbstractAgent[tuple[()]]):
         self, memory: tuple[()], timestep: TimeStep, *, key: Key[Array, ""]
     ) -> tuple[tuple[()], Int[Array, ""], dict[str, Array]]:
         """The record holds the `value` of the time step."""
-        worth = self.worth.mean(_judged(self.network, timestep))
-        best = jnp.argmax(worth).astype(jnp.int32)
-        record = {"value": worth.max()}
-        if self.greedy:
-            return memory, best, record
-        luck, other = jr.uniform(key, (2,))
-        other = jnp.minimum((other * worth.size).astype(jnp.int32), worth.size - 1)
-        return memory, jnp.where(luck < self.epsilon, other, best), record
-
-
-class State(NamedTuple):
-    """What DQN changes while it learns."""
-
-    network: QNetwork
-    target: QNetwork
-    optimiser: PyTree
-    updates: Int[Array, ""]
+        worths = self.worth.mean(_judged(self.network, timestep))
+        epsilon = 0.0 if self.greedy else self.epsilon
+        action = epsilon_greedy(worths, epsilon, jr.uniform(key, (2,)))
+        return memory, action, {"value": worths.max()}
 
 
 class DQN(AbstractLearner[State]):
@@ -137,8 +125,7 @@ class DQN(AbstractLearner[State]):
             duelling=self.duelling,
             key=key,
         )
-        optimiser = self._optimiser().init(cast(Any, network))
-        return State(network, jax.tree.map(jnp.copy, network), optimiser, jnp.int32(0))
+        return begun(network, self._optimiser())
 
     def agent(self, state: State) -> Actor:
         """The policy as it is now, with its share of random actions."""
@@ -152,10 +139,7 @@ class DQN(AbstractLearner[State]):
         """One step down the gradient, from windows `[steps of a return, batch]`."""
         grads, metrics = jax.grad(self._loss, has_aux=True)(state.network, state.target, trajectory)
         metrics["gradient_norm"] = optax.tree.norm(grads)
-        network, optimiser = descended(self._optimiser(), grads, state.optimiser, state.network)
-        updates = state.updates + 1
-        target = copied(state.target, network, updates, self.target_period)
-        return State(network, target, optimiser, updates), metrics
+        return stepped(state, grads, self._optimiser(), self.target_period), metrics
 
     def score(self, state: State, trajectory: Trajectory) -> Report:
         """How each column went, by the worths told while it was lived."""
@@ -170,11 +154,11 @@ class DQN(AbstractLearner[State]):
         seen, action = jax.tree.map(lambda x: x[0], (trajectory.timestep, trajectory.action))
         after = jax.tree.map(lambda x: x[row, jnp.arange(row.size)], after)
 
-        told = _taken(_judged(network, seen), action)
+        told = taken(_judged(network, seen), action)
         options = _judged(target, after)
         if self.munchausen is None:
             judge = _judged(network, after) if self.double else options
-            follows = _taken(options, jnp.argmax(self.worth.mean(judge), axis=-1))
+            follows = taken(options, jnp.argmax(self.worth.mean(judge), axis=-1))
         else:
             bonus, follows = self._softly(_judged(target, seen), action, options)
             reward = reward + bonus
@@ -194,10 +178,10 @@ class DQN(AbstractLearner[State]):
         """What is added to the reward, and what follows, where the policy is a softmax."""
         temperature, share, bound = cast(tuple, self.munchausen)
         policy = jax.nn.log_softmax(self.worth.mean(now) / temperature)
-        taken = temperature * _taken(policy[..., None], action)[:, 0]
+        bonus = temperature * taken(policy[..., None], action)[:, 0]
         policy = jax.nn.log_softmax(self.worth.mean(then) / temperature)[..., None]
         follows = jnp.sum(jnp.exp(policy) * (then - temperature * policy), axis=1)
-        return share * jnp.clip(taken, bound, 0.0), follows
+        return share * jnp.clip(bonus, bound, 0.0), follows
 
     def _optimiser(self) -> optax.GradientTransformation:
         return optax.chain(
@@ -214,7 +198,3 @@ def _judged(network: QNetwork, timestep: TimeStep) -> Float[Array, "*batch actio
         lambda x: jnp.broadcast_to(x, (*timestep.reward.shape, *x.shape)), network.init_memory()
     )
     return network(memory, row)[1][0]
-
-
-def _taken(worths: Array, action: Int[Array, "batch"]) -> Float[Array, "batch size"]:
-    return jnp.take_along_axis(worths, action[:, None, None], axis=1)[:, 0]

@@ -14,7 +14,7 @@
   Prioritized Experience Replay, 2018 (shares of random actions).
 """
 
-from typing import Any, NamedTuple, cast
+from typing import NamedTuple
 
 import equinox as eqx
 import jax
@@ -23,6 +23,7 @@ import jax.random as jr
 import optax
 from jaxtyping import Array, Float, Int, Key, PyTree
 
+from meadow.agents.q_learning import State, begun, epsilon_greedy, stepped
 from meadow.core.agent import AbstractAgent
 from meadow.core.errors import SpecError
 from meadow.core.learner import SURPRISE, AbstractLearner
@@ -30,9 +31,9 @@ from meadow.core.report import Report
 from meadow.core.spec import ActionSpec
 from meadow.core.timestep import TimeStep
 from meadow.core.trajectory import Trajectory
-from meadow.nn.descent import copied, descended, weighed
+from meadow.nn.descent import weighed
 from meadow.nn.plan import Plan
-from meadow.nn.q_network import QNetwork, q_network
+from meadow.nn.q_network import QNetwork, q_network, taken
 from meadow.nn.trunk import replayed, senses_of
 from meadow.nn.worth import AbstractWorth, Scalar
 from meadow.returns import n_step
@@ -69,24 +70,11 @@ class Actor(AbstractAgent[Memory]):
         """The record holds the `value` of the time step."""
         row = jax.tree.map(lambda x: x[None], senses_of(timestep, memory.action))
         hidden, told = jax.tree.map(lambda x: x[0], self.network(memory.hidden, row))
-        worth = self.worth.mean(told)
-        luck, other, share = jr.uniform(key, (3,))
+        worths, luck = self.worth.mean(told), jr.uniform(key, (3,))
         low, high = self.epsilon
-        epsilon = jnp.where(timestep.first(), low * (high / low) ** share, memory.epsilon)
-        action = jnp.argmax(worth).astype(jnp.int32)
-        if not self.greedy:
-            other = jnp.minimum((other * worth.size).astype(jnp.int32), worth.size - 1)
-            action = jnp.where(luck < epsilon, other, action)
-        return Memory(hidden, action, epsilon), action, {"value": worth.max()}
-
-
-class State(NamedTuple):
-    """What R2D2 changes while it learns."""
-
-    network: QNetwork
-    target: QNetwork
-    optimiser: PyTree
-    updates: Int[Array, ""]
+        epsilon = jnp.where(timestep.first(), low * (high / low) ** luck[2], memory.epsilon)
+        action = epsilon_greedy(worths, 0.0 if self.greedy else epsilon, luck[:2])
+        return Memory(hidden, action, epsilon), action, {"value": worths.max()}
 
 
 class R2D2(AbstractLearner[State]):
@@ -141,8 +129,7 @@ class R2D2(AbstractLearner[State]):
             duelling=self.duelling,
             key=key,
         )
-        optimiser = self._optimiser().init(cast(Any, network))
-        return State(network, jax.tree.map(jnp.copy, network), optimiser, jnp.int32(0))
+        return begun(network, self._optimiser())
 
     def agent(self, state: State) -> Actor:
         """The policy as it is now, with its share of random actions."""
@@ -165,10 +152,7 @@ class R2D2(AbstractLearner[State]):
             )
         grads, metrics = jax.grad(self._loss, has_aux=True)(state.network, state.target, trajectory)
         metrics["gradient_norm"] = optax.tree.norm(grads)
-        network, optimiser = descended(self._optimiser(), grads, state.optimiser, state.network)
-        updates = state.updates + 1
-        target = copied(state.target, network, updates, self.target_period)
-        return State(network, target, optimiser, updates), metrics
+        return stepped(state, grads, self._optimiser(), self.target_period), metrics
 
     def score(self, state: State, trajectory: Trajectory) -> Report:
         """How each column went, by the worths told while it was lived."""
@@ -180,9 +164,9 @@ class R2D2(AbstractLearner[State]):
         here, after = self._judged(network, trajectory)
         options = self._judged(target, trajectory)[1]
         best = jnp.argmax(self.worth.mean(after if self.double else options), axis=-1)
-        follows = jax.lax.stop_gradient(_taken(options, best))
+        follows = jax.lax.stop_gradient(taken(options, best))
 
-        told = _taken(here, trajectory.action[self.burn_in :])
+        told = taken(here, trajectory.action[self.burn_in :])
         reward, discount, row = self._returns(self._learnt(trajectory.next))
         follows = jnp.take_along_axis(follows, row[..., None], axis=0)
         losses = self.worth.loss(told, reward, discount, follows).mean(axis=0)
@@ -236,9 +220,3 @@ class R2D2(AbstractLearner[State]):
             optax.clip_by_global_norm(self.max_norm),
             optax.adam(self.learning_rate, eps=self.adam_epsilon),
         )
-
-
-def _taken(
-    worths: Float[Array, "*batch actions size"], action: Int[Array, "*batch"]
-) -> Float[Array, "*batch size"]:
-    return jnp.take_along_axis(worths, action[..., None, None], axis=-2)[..., 0, :]
