@@ -35,7 +35,7 @@ from meadow.core.trajectory import Trajectory
 from meadow.nn.descent import weighed
 from meadow.nn.plan import Plan
 from meadow.nn.q_network import QNetwork, q_network, taken
-from meadow.nn.trunk import senses_of
+from meadow.nn.trunk import glance
 from meadow.nn.worth import AbstractWorth, Categorical, Scalar
 from meadow.returns import n_step
 from meadow.scores import one_step_report
@@ -57,7 +57,7 @@ class Actor(AbstractAgent[tuple[()]]):
         self, memory: tuple[()], timestep: TimeStep, *, key: Key[Array, ""]
     ) -> tuple[tuple[()], Int[Array, ""], dict[str, Array]]:
         """The record holds the `value` of the time step."""
-        worths = self.worth.mean(_judged(self.network, timestep))
+        worths = self.worth.mean(glance(self.network, timestep))
         epsilon = 0.0 if self.greedy else self.epsilon
         action = epsilon_greedy(worths, epsilon, jr.uniform(key, (2,)))
         return memory, action, {"value": worths.max()}
@@ -100,12 +100,7 @@ class DQN(AbstractLearner[State]):
     munchausen: tuple[float, float, float] | None = eqx.field(static=True, default=None)
 
     def __check_init__(self) -> None:
-        if self.plan.core != "none" or self.plan.recalls:
-            raise SpecError(
-                f"`DQN` judges time steps by themselves, got a plan with core={self.plan.core!r} "
-                f"and recalls={self.plan.recalls}. Write core='none' and recalls=False, or use "
-                "`R2D2`, which remembers."
-            )
+        self.plan.check_glance("`DQN`", ", or use `R2D2`, which remembers")
         rescaled = isinstance(self.worth, Scalar) and self.worth.rescale
         if self.munchausen is not None and (rescaled or isinstance(self.worth, Categorical)):
             raise SpecError(
@@ -154,13 +149,13 @@ class DQN(AbstractLearner[State]):
         seen, action = jax.tree.map(lambda x: x[0], (trajectory.timestep, trajectory.action))
         after = jax.tree.map(lambda x: x[row, jnp.arange(row.size)], after)
 
-        told = taken(_judged(network, seen), action)
-        options = _judged(target, after)
+        told = taken(glance(network, seen), action)
+        options = glance(target, after)
         if self.munchausen is None:
-            judge = _judged(network, after) if self.double else options
+            judge = glance(network, after) if self.double else options
             follows = taken(options, jnp.argmax(self.worth.mean(judge), axis=-1))
         else:
-            bonus, follows = self._softly(_judged(target, seen), action, options)
+            bonus, follows = self._softly(glance(target, seen), action, options)
             reward = reward + bonus
         follows = jax.lax.stop_gradient(follows)
 
@@ -188,13 +183,3 @@ class DQN(AbstractLearner[State]):
             optax.clip_by_global_norm(self.max_norm),
             optax.adam(self.learning_rate, eps=self.adam_epsilon),
         )
-
-
-def _judged(network: QNetwork, timestep: TimeStep) -> Float[Array, "*batch actions size"]:
-    """What every action is worth at time steps by themselves."""
-    nothing = jnp.zeros(timestep.reward.shape, jnp.int32)
-    row = jax.tree.map(lambda x: x[None], senses_of(timestep, nothing))
-    memory = jax.tree.map(
-        lambda x: jnp.broadcast_to(x, (*timestep.reward.shape, *x.shape)), network.init_memory()
-    )
-    return network(memory, row)[1][0]

@@ -21,7 +21,6 @@ import optax
 from jaxtyping import Array, Float, Key, PyTree
 
 from meadow.core.agent import AbstractAgent
-from meadow.core.errors import SpecError
 from meadow.core.learner import AbstractLearner
 from meadow.core.report import Report
 from meadow.core.spec import ActionSpec
@@ -30,7 +29,7 @@ from meadow.core.trajectory import Trajectory
 from meadow.nn.descent import descended
 from meadow.nn.head import Head
 from meadow.nn.plan import Plan, parts
-from meadow.nn.trunk import Trunk, senses_of
+from meadow.nn.trunk import Trunk, glance
 
 
 class Sight(eqx.Module):
@@ -41,13 +40,7 @@ class Sight(eqx.Module):
 
     def __call__(self, timestep: TimeStep) -> Float[Array, "*batch size"]:
         """What it says."""
-        nothing = jnp.zeros(timestep.reward.shape, jnp.int32)
-        row = jax.tree.map(lambda x: x[None], senses_of(timestep, nothing))
-        memory = jax.tree.map(
-            lambda x: jnp.broadcast_to(x, (*timestep.reward.shape, *x.shape)),
-            self.trunk.init_memory(),
-        )
-        return self.head(self.trunk(memory, row)[1][0])
+        return self.head(glance(self.trunk, timestep))
 
 
 class Moments(NamedTuple):
@@ -89,11 +82,7 @@ class RND(AbstractLearner[State]):
     learning_rate: float = eqx.field(static=True, default=1e-4)
 
     def __check_init__(self) -> None:
-        if self.plan.core != "none" or self.plan.recalls:
-            raise SpecError(
-                f"`RND` looks at time steps by themselves, got a plan with core={self.plan.core!r} "
-                f"and recalls={self.plan.recalls}. Write core='none' and recalls=False."
-            )
+        self.plan.check_glance("`RND`")
 
     def init(self, timestep: TimeStep, action_spec: ActionSpec, *, key: Key[Array, ""]) -> State:
         """Fresh parameters: of the other learner, and of two networks."""
