@@ -209,8 +209,7 @@ def _shown(timestep: TimeStep, seen: PyTree, most: float) -> TimeStep:
             return x
         return jnp.clip((x - seen.mean) / seen.std, -most, most).astype(x.dtype)
 
-    observation = jax.tree.map(one, timestep.observation, seen)
-    return eqx.tree_at(lambda t: t.observation, timestep, observation)
+    return timestep.showing(jax.tree.map(one, timestep.observation, seen))
 
 
 def _returned(

@@ -173,7 +173,5 @@ def _ended(rows: Rows, ends: Ends) -> Rows:
         return shown
 
     observation = jax.tree.map(follows, rows.timestep.observation, ends.seen)
-    after = eqx.tree_at(
-        lambda t: t.observation, rows.next, observation, is_leaf=lambda x: x is None
-    )
-    return jax.tree.map(lambda x: x[start:stop], rows._replace(next=after, end=None))
+    rows = rows._replace(next=rows.next.showing(observation), end=None)
+    return jax.tree.map(lambda x: x[start:stop], rows)

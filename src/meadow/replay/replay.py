@@ -208,7 +208,7 @@ class Replay(AbstractStore[State]):
         if ends is not None:
             last = after.last()
             end = jnp.where(last, ends.total + jnp.cumsum(last).reshape(last.shape) - 1, -1)
-            after = _seeing(after, None)
+            after = after.showing(None)
         known = trajectory.record if isinstance(trajectory.record, dict) else {}
         for name in self.record:
             if name not in known:
@@ -246,10 +246,5 @@ def _completed(rows: Rows, ends: Ends) -> tuple[Rows, Bool[Array, "length num"]]
         mask = ended.reshape(*ended.shape, *(1,) * (last.ndim - 1))
         return jnp.where(mask, last.at[place].get(mode="promise_in_bounds"), seen[1:])
 
-    after = _seeing(rows.next, jax.tree.map(follows, seen, ends.seen))
+    after = rows.next.showing(jax.tree.map(follows, seen, ends.seen))
     return rows._replace(next=after), known
-
-
-def _seeing(timestep: TimeStep, observation: PyTree) -> TimeStep:
-    """The time step with another observation."""
-    return eqx.tree_at(lambda t: t.observation, timestep, observation, is_leaf=lambda x: x is None)
