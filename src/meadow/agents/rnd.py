@@ -20,6 +20,7 @@ import jax.random as jr
 import optax
 from jaxtyping import Array, Float, Key, PyTree
 
+from meadow.agents.statistics import Statistics, nothing
 from meadow.core.agent import AbstractAgent
 from meadow.core.learner import AbstractLearner
 from meadow.core.report import Report
@@ -43,22 +44,14 @@ class Sight(eqx.Module):
         return self.head(glance(self.trunk, timestep))
 
 
-class Moments(NamedTuple):
-    """Of all errors so far: how many, their mean, and the sum of squares around it."""
-
-    num: Float[Array, ""]
-    mean: Float[Array, ""]
-    squares: Float[Array, ""]
-
-
 class State(NamedTuple):
-    """What RND changes while it learns; `target` never."""
+    """What RND changes while it learns, but for `target`; `errors` are those of the predictor."""
 
     learner: PyTree
     predictor: Sight
     target: Sight
     optimiser: PyTree
-    moments: Moments
+    errors: Statistics
 
 
 class RND(AbstractLearner[State]):
@@ -96,8 +89,7 @@ class RND(AbstractLearner[State]):
         learner = self.learner.init(timestep, action_spec, key=key_learner)
         predictor, target = map(sight, keys)
         optimiser = self._optimiser().init(cast(Any, predictor))
-        none = Moments(*jnp.zeros((3,)))
-        return State(learner, predictor, target, optimiser, none)
+        return State(learner, predictor, target, optimiser, nothing(timestep.reward))
 
     def agent(self, state: State) -> AbstractAgent:
         """The other learner's."""
@@ -117,12 +109,11 @@ class RND(AbstractLearner[State]):
 
         (novelty, error), grads = jax.value_and_grad(loss, has_aux=True)(state.predictor)
         predictor, optimiser = descended(self._optimiser(), grads, state.optimiser, state.predictor)
-        moments = _joined(state.moments, error)
-        deviation = jnp.sqrt(moments.squares / moments.num)
-        reward = trajectory.next.reward + self.scale * error / jnp.maximum(deviation, 1e-8)
+        errors = state.errors.seen(error.ravel(), jnp.ones(error.size))
+        reward = trajectory.next.reward + self.scale * error / errors.std
         paid = eqx.tree_at(lambda x: x.next.reward, trajectory, reward)
         learner, metrics = self.learner.update(state.learner, paid, key=key)
-        state = State(learner, predictor, state.target, optimiser, moments)
+        state = State(learner, predictor, state.target, optimiser, errors)
         return state, metrics | {"novelty": novelty}
 
     def score(self, state: State, trajectory: Trajectory) -> Report:
@@ -131,16 +122,3 @@ class RND(AbstractLearner[State]):
 
     def _optimiser(self) -> optax.GradientTransformation:
         return optax.adam(self.learning_rate)
-
-
-def _joined(moments: Moments, error: Float[Array, "time batch"]) -> Moments:
-    """Those of all errors so far and these.
-
-    References: Chan, Golub and LeVeque, Updating Formulae and a Pairwise Algorithm for Computing
-    Sample Variances, 1979.
-    """
-    num = moments.num + error.size
-    apart = error.mean() - moments.mean
-    squares = moments.squares + ((error - error.mean()) ** 2).sum()
-    squares = squares + apart**2 * moments.num * error.size / num
-    return Moments(num, moments.mean + apart * error.size / num, squares)
