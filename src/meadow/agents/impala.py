@@ -118,8 +118,7 @@ class IMPALA(AbstractLearner[State]):
     def _loss(
         self, network: ActorCritic, trajectory: Trajectory
     ) -> tuple[Float[Array, ""], dict[str, Array]]:
-        told = replayed(trajectory, trajectory.memory.action)
-        memories, judgement = network(trajectory.memory.hidden, told)
+        memories, judgement = network(trajectory.memory.hidden, replayed(trajectory))
         log_prob = judgement.policy.log_prob(drawn(trajectory))
         ratios = jnp.exp(log_prob - trajectory.record["log_prob"])
         targets, advantages = jax.lax.stop_gradient(

@@ -145,7 +145,7 @@ class PPO(AbstractLearner[State]):
         advantages = self._advantages(state, trajectory)
         record = trajectory.record
         return Rows(
-            senses=_told(trajectory),
+            senses=replayed(trajectory),
             action=drawn(trajectory),
             log_prob=record["log_prob"],
             values=record.get("values", record["value"][..., None]),
@@ -160,7 +160,7 @@ class PPO(AbstractLearner[State]):
             discount = jnp.where(ended, 0.0, discount)
 
         def memories() -> PyTree:
-            return state.network(trajectory.memory.hidden, _told(trajectory))[0]
+            return state.network(trajectory.memory.hidden, replayed(trajectory))[0]
 
         next_values = values_after(
             *(state.network, trajectory, values, memories, trajectory.final_memory),
@@ -210,8 +210,3 @@ class PPO(AbstractLearner[State]):
         return optax.chain(
             optax.clip_by_global_norm(self.max_norm), optax.adam(rate, eps=self.epsilon)
         )
-
-
-def _told(trajectory: Trajectory) -> Senses:
-    """What the network was told at every row of a chunk."""
-    return replayed(trajectory, trajectory.memory.action)

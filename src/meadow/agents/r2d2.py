@@ -181,7 +181,7 @@ class R2D2(AbstractLearner[State]):
     def _judged(self, network: QNetwork, trajectory: Trajectory) -> tuple[Array, Array]:
         """What every action is worth at every row behind the burn-in, and at what followed it
         before any reset."""
-        senses = replayed(trajectory, trajectory.memory.action)
+        senses = replayed(trajectory)
         hidden, burnt = trajectory.memory.hidden, jax.tree.map(lambda x: x[: self.burn_in], senses)
         if self.burn_in:
             hidden = jax.tree.map(lambda x: x[-1], network(hidden, burnt)[0])

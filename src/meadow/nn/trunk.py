@@ -104,7 +104,7 @@ def glance(network: Recurrent, timestep: TimeStep) -> Float[Array, "..."]:
     return network(memory, jax.tree.map(lambda x: x[None], senses))[1][0]
 
 
-def replayed(trajectory: Trajectory, before: Shaped[Array, "batch *action"]) -> Senses:
-    """What a network was told at every row, if `before` was done before the first."""
-    action = jnp.concatenate([before[None], trajectory.action[:-1]])
+def replayed(trajectory: Trajectory) -> Senses:
+    """What a network was told at every row, of an agent whose memory holds the `action` before."""
+    action = jnp.concatenate([trajectory.memory.action[None], trajectory.action[:-1]])
     return senses_of(trajectory.timestep, action)
