@@ -101,15 +101,14 @@ def critics_loss(
     critics: Critics, worth: AbstractWorth, lesson: Lesson
 ) -> tuple[Float[Array, ""], dict[str, Float[Array, "..."]]]:
     """How wrong critics are, summed over them; with `loss`, their mean `value`, and the surprise of
-    each example, the mean of their absolute errors."""
+    each example, the mean of their absolute errors on the scale on which they tell a worth."""
     told = critics(lesson.observation, lesson.action)
     target = lesson.reward, lesson.discount, lesson.after
     losses = jax.vmap(lambda one: worth.loss(one, *target))(told).sum(axis=0)
-    value = worth.mean(told)
-    error = lesson.reward + lesson.discount * worth.mean(lesson.after) - value
+    error = jax.vmap(lambda one: worth.error(one, *target))(told)
     loss = weighed(losses, lesson.weight)
     surprise = jnp.abs(error).mean(axis=0)
-    return loss, {"loss": loss, "value": value.mean(), SURPRISE: surprise}
+    return loss, {"loss": loss, "value": worth.mean(told).mean(), SURPRISE: surprise}
 
 
 def least(
