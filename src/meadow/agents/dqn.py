@@ -77,10 +77,11 @@ class DQN(AbstractLearner[State]):
         clip_reward: rewards are cut to [-1, 1].
         learning_rate, adam_epsilon: of Adam.
         max_norm: gradients are scaled down to this global norm.
-        munchausen: a temperature t, a share a and a bound, such as (0.03, 0.9, -1). The policy is
-            then the softmax of Q / t of the target network; `a * max(t * log policy, bound)` of the
-            first action taken is added to the reward, and what follows is worth what the policy
-            makes of it, with its entropy. The choice of the best action, and so `double`, is gone.
+        munchausen: a temperature t, a share a and a bound, such as (0.03, 0.9, -1); t and the bound
+            are in units of return, so they suit rewards of one size. The policy is then the softmax
+            of Q / t of the target network; `a * max(t * log policy, bound)` of the first action
+            taken is added to the reward, and what follows is worth what the policy makes of it,
+            with its entropy. The choice of the best action, and so `double`, is gone.
 
     Raises:
         SpecError: a network with a memory; or worths that cannot be added up for `munchausen`.
