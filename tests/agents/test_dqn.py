@@ -14,7 +14,8 @@ import jax.random as jr
 import numpy as np
 import pytest
 
-from meadow.agents.dqn import DQN, Actor, State
+from meadow.agents.dqn import DQN, Actor
+from meadow.agents.q_learning import State
 from meadow.core.errors import SpecError
 from meadow.core.learner import SURPRISE
 from meadow.core.spec import Discrete
@@ -189,14 +190,6 @@ def updates(learner: DQN, p: Any, batches: list[Trajectory]) -> tuple[Any, Any, 
     return unravel(x), target, metrics
 
 
-def exact(tree: Any) -> Any:
-    """The same numbers as float64 (integers and bytes stay)."""
-    return jax.tree.map(
-        lambda x: np.asarray(x, float) if jnp.issubdtype(x.dtype, jnp.floating) else np.asarray(x),
-        tree,
-    )
-
-
 # --- the learner ----------------------------------------------------------------------------------
 
 
@@ -221,7 +214,7 @@ def begun(learner: DQN, *, noise: float = 0.3) -> State:
         pytest.param(DISTRIBUTION, id="distribution", marks=pytest.mark.slow),
     ],
 )
-def test_updates_are_the_formulas(learner):
+def test_updates_are_the_formulas(learner, exact):
     state, batches = begun(learner), [windows(seed) for seed in range(3)]
     step = jax.jit(lambda state, lived: learner.update(state, lived, key=jr.key(0)))
     expected, target, terms = updates(learner, exact(state.network), exact(batches))
@@ -284,7 +277,7 @@ def test_the_share_of_random_actions_falls_in_a_line():
     np.testing.assert_allclose(shares, [0.9, 0.7, 0.1, 0.1], rtol=1e-6)
 
 
-def test_actions_are_the_best_or_any():
+def test_actions_are_the_best_or_any(exact):
     network = begun(LEARNER).network
     timestep = _timestep(StepType.MID, 0.0, np.ones(SEEN, np.float32))
     best = mean(LEARNER.worth, judged(exact(network), np.ones((1, SEEN)))[0]).argmax()

@@ -247,21 +247,6 @@ def cql_losses(learner: CQL, state: Any, lived: Any) -> Losses:
 LOSSES = {BC: bc_losses, IQL: iql_losses, CRR: crr_losses, CQL: cql_losses}
 
 
-def slopes(function: Callable[[Any], float], p: Any, width: float = 1e-6) -> Any:
-    """Central differences."""
-    leaves, form = jax.tree.flatten(jax.tree.map(lambda x: np.array(x, np.float64), p))
-    grads = [np.zeros_like(x) for x in leaves]
-    for x, grad in zip(leaves, grads, strict=True):
-        for i in np.ndindex(x.shape):
-            kept, sides = x[i], []
-            for side in (width, -width):
-                x[i] = kept + side
-                sides.append(function(jax.tree.unflatten(form, leaves)))
-            x[i] = kept
-            grad[i] = (sides[0] - sides[1]) / (2 * width)
-    return jax.tree.unflatten(form, grads)
-
-
 def parts(learner: Any, tree: Any) -> dict[str, Any]:
     """Networks, or what is of their form, by name."""
     if isinstance(learner, BC):
@@ -278,15 +263,15 @@ def moments(learner: Any, state: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", LEARNERS)
-def test_the_first_update_is_the_papers(name):
+def test_the_first_update_is_the_papers(name, exact, slopes):
     learner = LEARNERS[name]
     state = begun(learner)
     after, _ = updated(learner, state, WINDOWS)
-    exact, lived = jax.tree.map(lambda x: np.array(x, np.float64), (state[:2], WINDOWS))
+    start, lived = exact((state[:2], WINDOWS))
     losses = LOSSES[type(learner)](
-        learner, state._replace(**dict(zip(state._fields[:2], exact, strict=True))), lived
+        learner, state._replace(**dict(zip(state._fields[:2], start, strict=True))), lived
     )
-    networks, got = parts(learner, exact[0]), moments(learner, after)
+    networks, got = parts(learner, start[0]), moments(learner, after)
     for part, loss in losses.items():
         wanted = slopes(loss, networks[part])
         for one, other in zip(*map(jax.tree.leaves, (got[part], wanted)), strict=True):

@@ -151,29 +151,11 @@ def losses(p: Any, lived: Any, targets: np.ndarray, advantages: np.ndarray) -> d
     return terms | {"loss": total}
 
 
-def slopes(function: Any, p: Any) -> Any:
-    leaves, form = jax.tree.flatten(jax.tree.map(np.array, p))
-    grads = [np.zeros_like(x) for x in leaves]
-    for x, grad in zip(leaves, grads, strict=True):
-        for i in np.ndindex(x.shape):
-            kept, sides = x[i], []
-            for side in (1e-6, -1e-6):
-                x[i] = kept + side
-                sides.append(function(jax.tree.unflatten(form, leaves)))
-            x[i] = kept
-            grad[i] = (sides[0] - sides[1]) / 2e-6
-    return jax.tree.unflatten(form, grads)
-
-
-def exact(tree: Any) -> Any:
-    return jax.tree.map(lambda x: np.array(x, np.float64), tree)
-
-
 # --- updates --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("kind", SPECS)
-def test_the_first_update_is_the_formulas(kind):
+def test_the_first_update_is_the_formulas(kind, exact, slopes):
     state, lived = begun(SPECS[kind]), chunk(SPECS[kind])
     after, metrics = updated(LEARNER, state, lived)
     p, lived = exact((state.network, lived))
@@ -199,7 +181,7 @@ def test_the_first_update_is_the_formulas(kind):
                                    err_msg=jax.tree_util.keystr(where))  # fmt: skip
 
 
-def test_a_column_counts_as_much_as_it_weighs():
+def test_a_column_counts_as_much_as_it_weighs(exact):
     state, lived = begun(SPECS["discrete"]), chunk(SPECS["discrete"])
     alone = dataclasses.replace(lived, weight=jnp.array([3.0, 0.0, 0.0]))
     _, metrics = updated(LEARNER, state, alone)
@@ -218,7 +200,7 @@ def test_what_a_store_must_keep_is_said():
         IMPALA(ratio=0.5)
 
 
-def test_what_is_drawn_is_recorded_and_what_is_done_is_cut_to_the_box():
+def test_what_is_drawn_is_recorded_and_what_is_done_is_cut_to_the_box(exact):
     spec = SPECS["vectors"]
     state, row = begun(spec), jax.tree.map(lambda x: x[0, 0], chunk(spec).timestep)
     agent = LEARNER.agent(state)

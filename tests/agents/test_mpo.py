@@ -126,8 +126,9 @@ def softmax(x: np.ndarray) -> np.ndarray:
     return e / e.sum(0)
 
 
-def policy_loss(p: Any, duals: Any, held: Any, target: Any, lived: Any, actions: Any) -> float:
-    """`held` are the duals that the policy takes as they are."""
+def policy_loss(p: Any, duals: Any, still: tuple, target: Any, lived: Any, actions: Any) -> float:
+    """`still` are the policy and the duals, where no gradient flows into them."""
+    policy, held = still
     after = lived.next.observation[ROW, range(BATCH)]
     values = np.stack([judged(target.critics, after, np.clip(a, -1, 3)) for a in actions])
     out = -np.linalg.norm((actions - np.clip(actions, -1, 3)) / HALF, axis=-1)
@@ -140,7 +141,7 @@ def policy_loss(p: Any, duals: Any, held: Any, target: Any, lived: Any, actions:
         weights += softmax(said / softplus(kept))
         total += eta * (epsilon + np.log(np.exp(said / eta).mean(0)))
     (m0, s0), (m1, s1) = normal(target.policy, after), normal(p, after)
-    before = normal(START.networks.policy, after)
+    before = normal(policy, after)
     for mean, std, was, dual, kept, epsilon in (
         (m1, s0, (before[0], s0), duals.mean, held.mean, MEAN),
         (m0, s1, (m0, before[1]), duals.spread, held.spread, SPREAD),
@@ -161,27 +162,6 @@ def critic_loss(p: Any, target: Any, lived: Any, actions: Any) -> float:
     return float((lived.weight * error**2 / 2).mean())
 
 
-def slopes(function: Any, p: Any) -> Any:
-    leaves, form = jax.tree.flatten(jax.tree.map(np.array, p))
-    grads = [np.zeros_like(x) for x in leaves]
-    for x, grad in zip(leaves, grads, strict=True):
-        for i in np.ndindex(x.shape):
-            kept, sides = x[i], []
-            for side in (1e-6, -1e-6):
-                x[i] = kept + side
-                sides.append(function(jax.tree.unflatten(form, leaves)))
-            x[i] = kept
-            grad[i] = (sides[0] - sides[1]) / 2e-6
-    return jax.tree.unflatten(form, grads)
-
-
-def exact(tree: Any) -> Any:
-    return jax.tree.map(lambda x: np.array(x, np.float64), tree)
-
-
-START = exact(begun())
-
-
 def close(got: Any, wanted: Any, law: str) -> None:
     for x, y in zip(jax.tree.leaves(got), jax.tree.leaves(wanted), strict=True):
         scale = max(1e-3, float(np.abs(y).max()))
@@ -191,10 +171,10 @@ def close(got: Any, wanted: Any, law: str) -> None:
 # --- updates --------------------------------------------------------------------------------------
 
 
-def test_the_first_update_is_the_formulas():
+def test_the_first_update_is_the_formulas(exact, slopes):
     state, key = begun(), jr.key(3)
     after, metrics = updated(LEARNER, state, WINDOWS, key)
-    lived, (networks, target, duals, *_) = exact(WINDOWS), START
+    lived, (networks, target, duals, *_) = exact((WINDOWS, begun()))
     mean, std = normal(target.policy, lived.next.observation[ROW, range(BATCH)])
     luck = [np.array(jr.normal(k, (BATCH, NUM)), np.float64) for k in jr.split(key, SAMPLES)]
     actions = mean + std * np.stack(luck)
@@ -203,9 +183,10 @@ def test_the_first_update_is_the_formulas():
     loss = critic_loss(networks.critics, target, lived, actions)
     assert float(metrics["loss"]) == pytest.approx(loss, rel=1e-4)
     critics = slopes(lambda p: critic_loss(p, target, lived, actions), networks.critics)
-    policy = slopes(lambda p: policy_loss(p, duals, duals, target, lived, actions), networks.policy)
+    still = networks.policy, duals
+    policy = slopes(lambda p: policy_loss(p, duals, still, target, lived, actions), still[0])
     constraints = slopes(
-        lambda d: policy_loss(networks.policy, d, duals, target, lived, actions), duals
+        lambda d: policy_loss(networks.policy, d, still, target, lived, actions), duals
     )
     moments, dual_moments = after.optimiser[1][0].mu, after.dual_optimiser[1][0].mu
     tenth = [jax.tree.map(lambda g: g / 10, x) for x in (critics, policy, constraints)]

@@ -8,7 +8,8 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 
-from meadow.agents.normalised import Normalised, Statistics
+from meadow.agents.normalised import Normalised
+from meadow.agents.statistics import nothing
 from meadow.core.agent import AbstractAgent
 from meadow.core.learner import AbstractLearner
 from meadow.core.report import Report
@@ -96,7 +97,7 @@ def test_statistics_are_those_of_all_that_was_lived_and_each_row_counts_once():
 
 
 def test_a_window_counts_as_much_as_it_weighs():
-    seen = Statistics(jnp.zeros(()), jnp.zeros(2), jnp.zeros(2))
+    seen = nothing(jnp.zeros(2))
     rows = jnp.asarray(np.random.default_rng(0).normal(size=(6, 2)), jnp.float32)
     twice = seen.seen(rows, jnp.array([2.0, 1, 1, 0, 1, 1]))
     same = np.asarray(rows)[[0, 0, 1, 2, 4, 5]]

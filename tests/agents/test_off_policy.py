@@ -6,7 +6,6 @@ with what is tested, not even automatic differentiation. Noise alone is drawn as
 
 import dataclasses
 import math
-from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
@@ -204,21 +203,6 @@ def least(worth: Any, said: np.ndarray) -> np.ndarray:
     return said[which, range(BATCH)]
 
 
-def slopes(function: Callable[[Any], float], p: Any, width: float = 1e-6) -> Any:
-    """Central differences."""
-    leaves, form = jax.tree.flatten(jax.tree.map(lambda x: np.array(x, np.float64), p))
-    grads = [np.zeros_like(x) for x in leaves]
-    for x, grad in zip(leaves, grads, strict=True):
-        for i in np.ndindex(x.shape):
-            kept, sides = x[i], []
-            for side in (width, -width):
-                x[i] = kept + side
-                sides.append(function(jax.tree.unflatten(form, leaves)))
-            x[i] = kept
-            grad[i] = (sides[0] - sides[1]) / (2 * width)
-    return jax.tree.unflatten(form, grads)
-
-
 def expected(learner: Any, state: Any, lived: Any, key: jax.Array) -> dict[str, Any]:
     """The losses of the first update as functions, by the networks they move."""
     seen, worth = jax.tree.map(lambda x: x[0], lived.timestep.observation), learner.worth
@@ -282,23 +266,20 @@ def moments(state: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", LEARNERS)
-def test_the_first_update_is_the_papers(name):
+def test_the_first_update_is_the_papers(name, exact, slopes):
     learner, key = LEARNERS[name], jr.key(3)
     state = begun(learner)
     after, metrics = updated(learner, state, WINDOWS, key)
 
-    exact, lived = jax.tree.map(
-        lambda x: np.array(x, np.float64), ((state.networks, state.target), WINDOWS)
-    )
-    losses = expected(learner, state._replace(networks=exact[0], target=exact[1]), lived, key)
-    assert float(metrics["loss"]) == pytest.approx(losses["critics"](exact[0].critics), rel=1e-4)
-    grads = bounded(learner, slopes(losses["critics"], exact[0].critics))
+    networks, target, lived = exact((state.networks, state.target, WINDOWS))
+    losses = expected(learner, state._replace(networks=networks, target=target), lived, key)
+    assert float(metrics["loss"]) == pytest.approx(losses["critics"](networks.critics), rel=1e-4)
+    grads = bounded(learner, slopes(losses["critics"], networks.critics))
     close(moments(after)["critics"], jax.tree.map(lambda g: g / 10, grads), "the critics' gradient")
 
     # TD3 asks critics that have learnt already, the others those that were there.
-    judges = after.networks.critics if isinstance(learner, TD3) else exact[0].critics
-    judges = jax.tree.map(lambda x: np.array(x, np.float64), judges)
-    grads = bounded(learner, slopes(lambda p: losses["policy"](p, judges), exact[0].policy))
+    judges = exact(after.networks.critics) if isinstance(learner, TD3) else networks.critics
+    grads = bounded(learner, slopes(lambda p: losses["policy"](p, judges), networks.policy))
     close(moments(after)["policy"], jax.tree.map(lambda g: g / 10, grads), "the policy's gradient")
 
     def adam(x: Any, moment: Any) -> Any:
@@ -428,7 +409,7 @@ def test_actions_lie_in_the_box(name, low_high):
 def test_a_policy_need_not_be_shown_what_critics_know():
     state = begun(LEARNERS["sac"])
     seen = jax.tree.map(lambda x: x[0, 0], WINDOWS.timestep)
-    blind = eqx.tree_at(lambda t: t.observation, seen, {"seen": seen.observation["seen"]})
+    blind = seen.showing({"seen": seen.observation["seen"]})
     agent = LEARNERS["sac"].agent(state)
     one, other = (agent.act((), x, key=jr.key(0))[1] for x in (seen, blind))
     np.testing.assert_array_equal(one, other)

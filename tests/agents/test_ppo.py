@@ -231,14 +231,6 @@ def update(
     return unravel(x), {name: np.mean([m[name] for m in metrics]) for name in metrics[0]}
 
 
-def exact(tree: Any) -> Any:
-    """The same numbers as float64 (integers and bytes stay)."""
-    return jax.tree.map(
-        lambda x: np.asarray(x, float) if jnp.issubdtype(x.dtype, jnp.floating) else np.asarray(x),
-        tree,
-    )
-
-
 # --- the learner ----------------------------------------------------------------------------------
 
 
@@ -264,7 +256,7 @@ def test_the_chunk_has_everything_in_it():
     assert (np.asarray(lived.next.discount)[~ENDS[0]] < 1).any(), "and the environment discounts"
 
 
-def test_advantages_run_to_the_end_of_the_trial(state):
+def test_advantages_run_to_the_end_of_the_trial(state, exact):
     lived = chunk()
     got = jax.jit(LEARNER.score)(state, lived).magnitude
     expected = per_episode(np.abs(advantages(exact(state.network), exact(lived))), lived)
@@ -293,7 +285,7 @@ def test_without_bootstrap_a_truncation_is_an_end(state):
     np.testing.assert_allclose(got, expected, rtol=1e-5, err_msg="|A|, column by column")
 
 
-def test_every_value_of_an_ensemble_learns_and_no_rate_falls_unasked():
+def test_every_value_of_an_ensemble_learns_and_no_rate_falls_unasked(exact):
     plan = dataclasses.replace(LEARNER.plan, values=2)
     learner = dataclasses.replace(
         LEARNER, plan=plan, epochs=1, minibatches=1, updates=1, anneal=False, epsilon=1e-3
@@ -327,7 +319,7 @@ def test_every_value_of_an_ensemble_learns_and_no_rate_falls_unasked():
 
 
 @pytest.mark.parametrize("value_clip", [0.3, None])
-def test_an_update_is_the_formulas(state, value_clip):
+def test_an_update_is_the_formulas(state, value_clip, exact):
     lived, key = chunk(), jr.key(5)
     learner = dataclasses.replace(LEARNER, value_clip=value_clip)
     after, metrics = jax.jit(lambda *args: learner.update(*args, key=key))(state, lived)
@@ -415,7 +407,7 @@ def test_any_memory_is_lived_with_and_learnt_from(core):
         assert (x.shape, x.dtype) == (y.shape, y.dtype), jax.tree_util.keystr(where)
 
 
-def test_acting_step_by_step_equals_unrolling():
+def test_acting_step_by_step_equals_unrolling(exact):
     environment, tasks = HiddenArm(num=3, length=3), jnp.arange(LIVES) % 3
     example = environment.reset(tasks[0], key=jr.key(0))[1]
     start = LEARNER.init(example, environment.action_spec, key=jr.key(0))
@@ -440,7 +432,7 @@ def test_acting_step_by_step_equals_unrolling():
     np.testing.assert_array_equal(lived.final_memory.action, lived.action[-1], "what it did last")
 
 
-def test_it_samples_from_its_policy_and_greedy_takes_the_likeliest(state):
+def test_it_samples_from_its_policy_and_greedy_takes_the_likeliest(state, exact):
     timestep = _timestep(np.uint8(1), np.float32(0), np.ones(SEEN, np.float32), np.int32(0))
     agent = Actor(state.network)
     memory = agent.init_memory()

@@ -13,7 +13,8 @@ import jax.random as jr
 import numpy as np
 import pytest
 
-from meadow.agents.r2d2 import R2D2, Actor, Memory, State
+from meadow.agents.q_learning import State
+from meadow.agents.r2d2 import R2D2, Actor, Memory
 from meadow.core.errors import SpecError
 from meadow.core.learner import SURPRISE
 from meadow.core.spec import Discrete

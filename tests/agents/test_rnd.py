@@ -68,8 +68,7 @@ def test_the_other_learner_is_paid_for_errors_over_their_deviation(key):
             np.testing.assert_allclose(x, y, atol=1e-4, err_msg="it learnt from other rewards")
         assert eqx.tree_equal(state.target, before.target), "what is predicted never changes"
     assert found[2].mean() < found[0].mean(), "the prediction does not get better"
-    deviation = np.sqrt(state.moments.squares / state.moments.num)
-    np.testing.assert_allclose(deviation, np.concatenate(found).std(), rtol=1e-4)
+    np.testing.assert_allclose(state.errors.std, np.concatenate(found).std(), rtol=1e-4)
 
 
 def test_it_acts_and_scores_as_the_other_learner(key):

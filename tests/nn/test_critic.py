@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from meadow.core.errors import SpecError
+from meadow.core.learner import SURPRISE
 from meadow.core.spec import Box
 from meadow.core.timestep import restart
 from meadow.nn.box import placed, units, vectors
-from meadow.nn.critic import CriticPlan, least, numbers
+from meadow.nn.critic import CriticPlan, Lesson, critics_loss, least, numbers
 from meadow.nn.dense import Dense
 from meadow.nn.mlp import MLP
 from meadow.nn.policy import PolicyPlan
@@ -110,3 +111,14 @@ def test_layers_of_several_begin_as_those_of_one():
     together, alone = jax.jit(jax.vmap(layers))(keys), jax.jit(layers)(keys[2])
     for one, other in zip(together, alone, strict=True):
         np.testing.assert_allclose(one.weight[2], other.weight, rtol=1e-6)
+
+
+@pytest.mark.parametrize("rescale", [False, True])
+def test_surprise_is_on_the_scale_on_which_critics_tell_a_worth(rescale):
+    worth, seen = Scalar(rescale=rescale), jr.normal(jr.key(1), (4, 3))
+    critics = CriticPlan((8,), num=1).build(seen[0], BOX, key=jr.key(0))
+    returns = 10.0 * jnp.arange(4.0)
+    lesson = Lesson(seen, jnp.ones((4, 2)), returns, jnp.full(4, 0.9), jnp.ones((4, 1)))
+    loss, metrics = critics_loss(critics, worth, lesson)
+    halves = 0.5 * metrics[SURPRISE] ** 2
+    np.testing.assert_allclose(halves.mean(), loss, rtol=1e-3, err_msg="the loss is half squares")

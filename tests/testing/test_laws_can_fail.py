@@ -16,7 +16,6 @@ import pytest
 
 from meadow.agents.random import Random
 from meadow.core.agent import AbstractAgent
-from meadow.core.curriculum import AbstractExaminer, Due, Ticket
 from meadow.core.environment import AbstractEnvironment
 from meadow.core.errors import SpecError
 from meadow.core.learner import SURPRISE, AbstractLearner
@@ -27,12 +26,11 @@ from meadow.core.timestep import StepType, restart
 from meadow.core.trajectory import Trajectory
 from meadow.testing import (
     check_agent,
-    check_curriculum,
     check_environment,
     check_learner,
     check_task_space,
 )
-from meadow.testing.laws import agent, curriculum, environment, learner, task_space
+from meadow.testing.laws import agent, environment, learner, task_space
 from meadow.testing.probes import Choice, Matching, TMaze
 
 COUNTER = itertools.count(1)
@@ -362,72 +360,3 @@ def test_sound_learner_passes(key):
 def test_learner_without_a_loss_passes(key):
     silent = AlteredLearner(lambda answer, _: (answer[0], {}))
     check_learner(silent, trajectory(), SPEC, loss=None, key=key)
-
-
-# --- curricula ------------------------------------------------------------------------------------
-
-
-class AlteredCurriculum(AbstractExaminer):
-    """Samples at random and remembers the last sum of values; now and then it looks at two."""
-
-    on_sample: Alteration = unaltered()
-    on_update: Alteration = unaltered()
-    on_examine: Alteration = unaltered()
-    on_metrics: Alteration = unaltered()
-
-    def init(self, *, key):
-        return jnp.zeros(())
-
-    def sample(self, state, num, *, key):
-        return self.on_sample(Ticket(jr.randint(key, (num,), 0, 2), jnp.full(num, -1)))
-
-    def update(self, state, ticket, report):
-        return self.on_update(report.value.sum(), state)
-
-    def metrics(self, state):
-        return self.on_metrics({"sum": state})
-
-    def due(self, iteration):
-        return Due(iteration % 2 == 0, iteration % 2 == 1)
-
-    def examine(self, state, *, key):
-        return self.on_examine(Ticket(jr.randint(key, (2,), 0, 2), jnp.full(2, -1)))
-
-
-CURRICULA = {
-    "init, sample and update work under jit": [
-        AlteredCurriculum(on_update=lambda new, state: new if state > 0 else state),
-        AlteredCurriculum(on_sample=lambda ticket: ticket.tasks),
-    ],
-    "a ticket carries num tasks of the space": [
-        AlteredCurriculum(lambda ticket: Ticket(ticket.tasks[:-1], ticket.slots)),
-        AlteredCurriculum(lambda ticket: Ticket(ticket.tasks * 1.0, ticket.slots)),
-        AlteredCurriculum(lambda ticket: Ticket(ticket.tasks, ticket.slots[:-1])),
-    ],
-    "sample only reads": [
-        AlteredCurriculum(lambda ticket: Ticket(ticket.tasks + next(COUNTER), ticket.slots))
-    ],
-    "update keeps the state's structure": [
-        AlteredCurriculum(on_update=lambda new, state: (new, state)),
-    ],
-    "tickets may come late, twice and out of order": [
-        AlteredCurriculum(on_update=lambda new, state: new * (new - state) / (new - state))
-    ],
-    "metrics are finite numbers": [
-        AlteredCurriculum(on_metrics=lambda told: {"sum": told["sum"][None]}),
-        AlteredCurriculum(on_metrics=lambda told: {"sum": told["sum"] * jnp.nan}),
-    ],
-    "examined tickets are tickets": [
-        AlteredCurriculum(on_examine=lambda ticket: Ticket(ticket.tasks * jnp.nan, ticket.slots)),
-    ],
-}
-
-
-@pytest.mark.parametrize("law", curriculum.LAWS)
-def test_curriculum(law, key, all_fail):
-    all_fail(
-        curriculum.LAWS,
-        CURRICULA,
-        law,
-        lambda broken: check_curriculum(broken, Choice(2), key=key),
-    )

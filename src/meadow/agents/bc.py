@@ -26,8 +26,7 @@ from meadow.core.timestep import TimeStep
 from meadow.core.trajectory import Trajectory
 from meadow.nn.box import units
 from meadow.nn.categorical_policy import CategoricalPolicy, categorical_policy
-from meadow.nn.critic import weighed
-from meadow.nn.descent import descended
+from meadow.nn.descent import descended, weighed
 from meadow.nn.plan import Plan
 from meadow.nn.policy import MixturePolicy, PolicyPlan, StochasticPolicy
 from meadow.scores import one_step_report
@@ -103,7 +102,7 @@ class BC(AbstractLearner[State]):
             losses = jnp.sum((told - done) ** 2, axis=-1)
         else:
             losses = -options.log_prob(trajectory.action)
-        loss = weighed(losses.mean(axis=0), trajectory.weight)
+        loss = weighed(losses, trajectory.weight)
         return loss, {"loss": loss}
 
     def _optimiser(self) -> optax.GradientTransformation:

@@ -30,8 +30,8 @@ from meadow.core.spec import ActionSpec
 from meadow.core.timestep import TimeStep
 from meadow.core.trajectory import Trajectory
 from meadow.nn.conservative import excess, proposals
-from meadow.nn.critic import Critics, weighed
-from meadow.nn.descent import descended, followed
+from meadow.nn.critic import Critics
+from meadow.nn.descent import descended, followed, weighed
 from meadow.nn.policy import StochasticPolicy
 from meadow.returns import joined
 
@@ -140,4 +140,4 @@ class CQL(AbstractLearner[State]):
 
 def _clone_loss(policy: StochasticPolicy, trajectory: Trajectory) -> Float[Array, ""]:
     log_prob = policy(trajectory.timestep).log_prob(trajectory.action)
-    return -weighed(log_prob.mean(axis=0), trajectory.weight)
+    return -weighed(log_prob, trajectory.weight)

@@ -23,6 +23,7 @@ import jax.random as jr
 import optax
 from jaxtyping import Array, Float, Int, Key, PyTree
 
+from meadow.agents.critics import critics_report
 from meadow.agents.sac import Actor
 from meadow.core.errors import UnknownNameError
 from meadow.core.learner import AbstractLearner
@@ -30,13 +31,12 @@ from meadow.core.report import Report
 from meadow.core.spec import ActionSpec
 from meadow.core.timestep import TimeStep
 from meadow.core.trajectory import Trajectory
-from meadow.nn.critic import CriticPlan, Critics, Lesson, critics_loss, least, weighed
-from meadow.nn.descent import descended
+from meadow.nn.critic import CriticPlan, Critics, Lesson, critics_loss, least
+from meadow.nn.descent import copied, descended, weighed
 from meadow.nn.policy import MixturePolicy, PolicyPlan, StochasticPolicy
 from meadow.nn.preference import preference
 from meadow.nn.worth import AbstractWorth, Scalar
 from meadow.returns import Transition, joined
-from meadow.scores import one_step_report
 
 PREFERENCES = ("exponential", "indicator")
 
@@ -130,15 +130,13 @@ class CRR(AbstractLearner[State]):
         loss, policy = jax.value_and_grad(policy_loss)(networks.policy)
         grads = Networks(policy, critics)
         networks, optimiser = descended(self._optimiser(), grads, optimiser, networks)
-        copy = (updates + 1) % self.target_period == 0
-        target = jax.tree.map(lambda x, y: jnp.where(copy, x, y), networks, target)
+        target = copied(target, networks, updates + 1, self.target_period)
         metrics |= {"policy_loss": loss, "preference": preferred.mean()}
         return State(networks, target, optimiser, updates + 1), metrics
 
     def score(self, state: State, trajectory: Trajectory) -> Report:
         """How each column went, by what the critics say now of what was done."""
-        told = state.networks.critics(trajectory.timestep.observation, trajectory.action)
-        return one_step_report(trajectory, self.worth.mean(told).mean(axis=0), self.gamma)
+        return critics_report(state.networks.critics, self.worth, trajectory, self.gamma)
 
     def _preferred(
         self, networks: Networks, now: Transition, *, key: Key[Array, ""]

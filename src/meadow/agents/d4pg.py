@@ -23,18 +23,18 @@ import jax.random as jr
 import optax
 from jaxtyping import Array, Float, Int, Key, PyTree
 
+from meadow.agents.critics import critics_report
 from meadow.agents.noisy import Noisy
 from meadow.core.learner import AbstractLearner
 from meadow.core.report import Report
 from meadow.core.spec import ActionSpec
 from meadow.core.timestep import TimeStep
 from meadow.core.trajectory import Trajectory
-from meadow.nn.critic import CriticPlan, Critics, Lesson, critics_loss, least, weighed
-from meadow.nn.descent import descended
+from meadow.nn.critic import CriticPlan, Critics, Lesson, critics_loss, least
+from meadow.nn.descent import copied, descended, weighed
 from meadow.nn.policy import DeterministicPolicy, PolicyPlan
 from meadow.nn.worth import AbstractWorth, Categorical
 from meadow.returns import joined
-from meadow.scores import one_step_report
 
 
 class Networks(NamedTuple):
@@ -106,14 +106,12 @@ class D4PG(AbstractLearner[State]):
         policy = jax.grad(self._policy_loss)(networks.policy, networks.critics, trajectory)
         grads = Networks(self._bounded(policy), self._bounded(critics))
         networks, optimiser = descended(self._optimiser(), grads, state.optimiser, networks)
-        copy = updates % self.target_period == 0
-        target = jax.tree.map(lambda x, y: jnp.where(copy, x, y), networks, state.target)
+        target = copied(state.target, networks, updates, self.target_period)
         return State(networks, target, optimiser, updates), metrics
 
     def score(self, state: State, trajectory: Trajectory) -> Report:
         """How each column went, by what the critics say now of what was done."""
-        told = state.networks.critics(trajectory.timestep.observation, trajectory.action)
-        return one_step_report(trajectory, self.worth.mean(told).mean(axis=0), self.gamma)
+        return critics_report(state.networks.critics, self.worth, trajectory, self.gamma)
 
     def _lesson(self, state: State, trajectory: Trajectory) -> Lesson:
         """What critics learn: the worth of what the target policy would do."""

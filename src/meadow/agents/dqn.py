@@ -15,15 +15,16 @@
   Learning, 2020, eq. 1.
 """
 
-from typing import Any, NamedTuple, cast
+from typing import cast
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
 import optax
-from jaxtyping import Array, Float, Int, Key, PyTree
+from jaxtyping import Array, Float, Int, Key
 
+from meadow.agents.q_learning import State, begun, epsilon_greedy, stepped
 from meadow.core.agent import AbstractAgent
 from meadow.core.errors import SpecError
 from meadow.core.learner import SURPRISE, AbstractLearner
@@ -31,9 +32,10 @@ from meadow.core.report import Report
 from meadow.core.spec import ActionSpec
 from meadow.core.timestep import TimeStep
 from meadow.core.trajectory import Trajectory
+from meadow.nn.descent import weighed
 from meadow.nn.plan import Plan
-from meadow.nn.q_network import QNetwork, q_network
-from meadow.nn.trunk import senses_of
+from meadow.nn.q_network import QNetwork, q_network, taken
+from meadow.nn.trunk import glance
 from meadow.nn.worth import AbstractWorth, Categorical, Scalar
 from meadow.returns import n_step
 from meadow.scores import one_step_report
@@ -55,23 +57,10 @@ class Actor(AbstractAgent[tuple[()]]):
         self, memory: tuple[()], timestep: TimeStep, *, key: Key[Array, ""]
     ) -> tuple[tuple[()], Int[Array, ""], dict[str, Array]]:
         """The record holds the `value` of the time step."""
-        worth = self.worth.mean(_judged(self.network, timestep))
-        best = jnp.argmax(worth).astype(jnp.int32)
-        record = {"value": worth.max()}
-        if self.greedy:
-            return memory, best, record
-        luck, other = jr.uniform(key, (2,))
-        other = jnp.minimum((other * worth.size).astype(jnp.int32), worth.size - 1)
-        return memory, jnp.where(luck < self.epsilon, other, best), record
-
-
-class State(NamedTuple):
-    """What DQN changes while it learns."""
-
-    network: QNetwork
-    target: QNetwork
-    optimiser: PyTree
-    updates: Int[Array, ""]
+        worths = self.worth.mean(glance(self.network, timestep))
+        epsilon = 0.0 if self.greedy else self.epsilon
+        action = epsilon_greedy(worths, epsilon, jr.uniform(key, (2,)))
+        return memory, action, {"value": worths.max()}
 
 
 class DQN(AbstractLearner[State]):
@@ -88,10 +77,11 @@ class DQN(AbstractLearner[State]):
         clip_reward: rewards are cut to [-1, 1].
         learning_rate, adam_epsilon: of Adam.
         max_norm: gradients are scaled down to this global norm.
-        munchausen: a temperature t, a share a and a bound, such as (0.03, 0.9, -1). The policy is
-            then the softmax of Q / t of the target network; `a * max(t * log policy, bound)` of the
-            first action taken is added to the reward, and what follows is worth what the policy
-            makes of it, with its entropy. The choice of the best action, and so `double`, is gone.
+        munchausen: a temperature t, a share a and a bound, such as (0.03, 0.9, -1); t and the bound
+            are in units of return, so they suit rewards of one size. The policy is then the softmax
+            of Q / t of the target network; `a * max(t * log policy, bound)` of the first action
+            taken is added to the reward, and what follows is worth what the policy makes of it,
+            with its entropy. The choice of the best action, and so `double`, is gone.
 
     Raises:
         SpecError: a network with a memory; or worths that cannot be added up for `munchausen`.
@@ -111,12 +101,7 @@ class DQN(AbstractLearner[State]):
     munchausen: tuple[float, float, float] | None = eqx.field(static=True, default=None)
 
     def __check_init__(self) -> None:
-        if self.plan.core != "none" or self.plan.recalls:
-            raise SpecError(
-                f"`DQN` judges time steps by themselves, got a plan with core={self.plan.core!r} "
-                f"and recalls={self.plan.recalls}. Write core='none' and recalls=False, or use "
-                "`R2D2`, which remembers."
-            )
+        self.plan.check_glance("`DQN`", ", or use `R2D2`, which remembers")
         rescaled = isinstance(self.worth, Scalar) and self.worth.rescale
         if self.munchausen is not None and (rescaled or isinstance(self.worth, Categorical)):
             raise SpecError(
@@ -136,8 +121,7 @@ class DQN(AbstractLearner[State]):
             duelling=self.duelling,
             key=key,
         )
-        optimiser = self._optimiser().init(cast(Any, network))
-        return State(network, jax.tree.map(jnp.copy, network), optimiser, jnp.int32(0))
+        return begun(network, self._optimiser())
 
     def agent(self, state: State) -> Actor:
         """The policy as it is now, with its share of random actions."""
@@ -151,12 +135,7 @@ class DQN(AbstractLearner[State]):
         """One step down the gradient, from windows `[steps of a return, batch]`."""
         grads, metrics = jax.grad(self._loss, has_aux=True)(state.network, state.target, trajectory)
         metrics["gradient_norm"] = optax.tree.norm(grads)
-        steps, optimiser = self._optimiser().update(grads, state.optimiser)
-        network = cast(QNetwork, optax.apply_updates(cast(Any, state.network), steps))
-        updates = state.updates + 1
-        copy = updates % self.target_period == 0
-        target = jax.tree.map(lambda x, y: jnp.where(copy, x, y), network, state.target)
-        return State(network, target, optimiser, updates), metrics
+        return stepped(state, grads, self._optimiser(), self.target_period), metrics
 
     def score(self, state: State, trajectory: Trajectory) -> Report:
         """How each column went, by the worths told while it was lived."""
@@ -171,20 +150,19 @@ class DQN(AbstractLearner[State]):
         seen, action = jax.tree.map(lambda x: x[0], (trajectory.timestep, trajectory.action))
         after = jax.tree.map(lambda x: x[row, jnp.arange(row.size)], after)
 
-        told = _taken(_judged(network, seen), action)
-        options = _judged(target, after)
+        told = taken(glance(network, seen), action)
+        options = glance(target, after)
         if self.munchausen is None:
-            judge = _judged(network, after) if self.double else options
-            follows = _taken(options, jnp.argmax(self.worth.mean(judge), axis=-1))
+            judge = glance(network, after) if self.double else options
+            follows = taken(options, jnp.argmax(self.worth.mean(judge), axis=-1))
         else:
-            bonus, follows = self._softly(_judged(target, seen), action, options)
+            bonus, follows = self._softly(glance(target, seen), action, options)
             reward = reward + bonus
         follows = jax.lax.stop_gradient(follows)
 
         losses = self.worth.loss(told, reward, discount, follows)
-        weight = jnp.ones_like(losses) if trajectory.weight is None else trajectory.weight
         metrics = {
-            "loss": (weight * losses).mean(),
+            "loss": weighed(losses, trajectory.weight),
             "value": self.worth.mean(told).mean(),
             SURPRISE: jnp.abs(self.worth.error(told, reward, discount, follows)),
         }
@@ -196,27 +174,13 @@ class DQN(AbstractLearner[State]):
         """What is added to the reward, and what follows, where the policy is a softmax."""
         temperature, share, bound = cast(tuple, self.munchausen)
         policy = jax.nn.log_softmax(self.worth.mean(now) / temperature)
-        taken = temperature * _taken(policy[..., None], action)[:, 0]
+        bonus = temperature * taken(policy[..., None], action)[:, 0]
         policy = jax.nn.log_softmax(self.worth.mean(then) / temperature)[..., None]
         follows = jnp.sum(jnp.exp(policy) * (then - temperature * policy), axis=1)
-        return share * jnp.clip(taken, bound, 0.0), follows
+        return share * jnp.clip(bonus, bound, 0.0), follows
 
     def _optimiser(self) -> optax.GradientTransformation:
         return optax.chain(
             optax.clip_by_global_norm(self.max_norm),
             optax.adam(self.learning_rate, eps=self.adam_epsilon),
         )
-
-
-def _judged(network: QNetwork, timestep: TimeStep) -> Float[Array, "*batch actions size"]:
-    """What every action is worth at time steps by themselves."""
-    nothing = jnp.zeros(timestep.reward.shape, jnp.int32)
-    row = jax.tree.map(lambda x: x[None], senses_of(timestep, nothing))
-    memory = jax.tree.map(
-        lambda x: jnp.broadcast_to(x, (*timestep.reward.shape, *x.shape)), network.init_memory()
-    )
-    return network(memory, row)[1][0]
-
-
-def _taken(worths: Array, action: Int[Array, "batch"]) -> Float[Array, "batch size"]:
-    return jnp.take_along_axis(worths, action[:, None, None], axis=1)[:, 0]

@@ -51,7 +51,7 @@ class Looking(AbstractAgent[Memory]):
     ) -> tuple[Memory, PyTree, PyTree]:
         """Show it one frame more."""
         frames = pushed(memory.frames, timestep.observation, timestep.first())
-        inner, action, record = self.agent.act(memory.inner, _showing(timestep, frames), key=key)
+        inner, action, record = self.agent.act(memory.inner, timestep.showing(frames), key=key)
         return Memory(frames, inner), action, record
 
 
@@ -93,7 +93,7 @@ class Framed(AbstractLearner[State]):
                     f"observations of shape {list(x.shape)}."
                 )
         nothing = blank(timestep.observation, self.num)
-        return State(self.learner.init(_showing(timestep, nothing), action_spec, key=key), nothing)
+        return State(self.learner.init(timestep.showing(nothing), action_spec, key=key), nothing)
 
     def agent(self, state: State) -> Looking:
         """The agent within, shown several frames."""
@@ -134,10 +134,10 @@ class Framed(AbstractLearner[State]):
         )
         return dataclasses.replace(
             trajectory,
-            timestep=_showing(trajectory.timestep, shown),
-            next=_showing(trajectory.next, after),
+            timestep=trajectory.timestep.showing(shown),
+            next=trajectory.next.showing(after),
             memory=memory,
-            after=_showing(trajectory.after, self._after(trajectory, last)),
+            after=trajectory.after.showing(self._after(trajectory, last)),
             final_memory=final,
         )
 
@@ -170,8 +170,3 @@ def _preceded(frames: Array, seen: Array) -> Array:
 def _followed(shown: Array, new: Array) -> Array:
     """Frames after one more of the same episode."""
     return jnp.concatenate([shown[..., 1:], new], axis=-1)
-
-
-def _showing(timestep: TimeStep, observation: PyTree) -> TimeStep:
-    """The time step with another observation."""
-    return eqx.tree_at(lambda t: t.observation, timestep, observation)

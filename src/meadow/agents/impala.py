@@ -30,6 +30,7 @@ from meadow.core.spec import ActionSpec
 from meadow.core.timestep import TimeStep
 from meadow.core.trajectory import Trajectory
 from meadow.nn.actor_critic import ActorCritic, actor_critic
+from meadow.nn.descent import descended, weighed
 from meadow.nn.plan import Plan
 from meadow.nn.trunk import replayed
 from meadow.returns import v_trace
@@ -107,8 +108,7 @@ class IMPALA(AbstractLearner[State]):
             )
         grads, metrics = jax.grad(self._loss, has_aux=True)(state.network, trajectory)
         metrics["gradient_norm"] = optax.tree.norm(grads)
-        steps, optimiser = self._optimiser().update(grads, state.optimiser)
-        network = cast(ActorCritic, optax.apply_updates(cast(Any, state.network), steps))
+        network, optimiser = descended(self._optimiser(), grads, state.optimiser, state.network)
         return State(network, optimiser), metrics
 
     def score(self, state: State, trajectory: Trajectory) -> Report:
@@ -118,28 +118,24 @@ class IMPALA(AbstractLearner[State]):
     def _loss(
         self, network: ActorCritic, trajectory: Trajectory
     ) -> tuple[Float[Array, ""], dict[str, Array]]:
-        told = replayed(trajectory, trajectory.memory.action)
-        memories, judgement = network(trajectory.memory.hidden, told)
+        memories, judgement = network(trajectory.memory.hidden, replayed(trajectory))
         log_prob = judgement.policy.log_prob(drawn(trajectory))
         ratios = jnp.exp(log_prob - trajectory.record["log_prob"])
         targets, advantages = jax.lax.stop_gradient(
             self._traced(network, trajectory, memories, judgement.value, ratios)
         )
 
-        def mean(x: Float[Array, "time batch"]) -> Float[Array, ""]:
-            weight = trajectory.weight
-            return (x if weight is None else weight * x).mean()
-
-        policy_loss = -mean(log_prob * advantages)
-        value_loss = 0.5 * mean(((judgement.values - targets[..., None]) ** 2).mean(axis=-1))
-        entropy = mean(judgement.policy.entropy())
+        weight, errors = trajectory.weight, judgement.values - targets[..., None]
+        policy_loss = -weighed(log_prob * advantages, weight)
+        value_loss = 0.5 * weighed((errors**2).mean(axis=-1), weight)
+        entropy = weighed(judgement.policy.entropy(), weight)
         loss = policy_loss + self.value_cost * value_loss - self.entropy * entropy
         metrics = {
             "loss": loss,
             "policy_loss": policy_loss,
             "value_loss": value_loss,
             "entropy": entropy,
-            "ratio": mean(ratios),
+            "ratio": weighed(ratios, weight),
         }
         return loss, metrics
 

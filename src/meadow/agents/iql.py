@@ -29,8 +29,8 @@ from meadow.core.report import Report
 from meadow.core.spec import ActionSpec
 from meadow.core.timestep import TimeStep
 from meadow.core.trajectory import Trajectory
-from meadow.nn.critic import CriticPlan, Critics, Lesson, critics_loss, least, weighed
-from meadow.nn.descent import descended, followed
+from meadow.nn.critic import CriticPlan, Critics, Lesson, critics_loss, least
+from meadow.nn.descent import descended, followed, weighed
 from meadow.nn.policy import MixturePolicy, PolicyPlan, StochasticPolicy
 from meadow.nn.preference import preference
 from meadow.nn.state_value import StateValue, expectile_loss, state_value

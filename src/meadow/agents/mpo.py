@@ -31,6 +31,7 @@ import jax.random as jr
 import optax
 from jaxtyping import Array, Float, Int, Key, PyTree
 
+from meadow.agents.critics import critics_report
 from meadow.core.agent import AbstractAgent
 from meadow.core.learner import AbstractLearner
 from meadow.core.report import Report
@@ -38,13 +39,12 @@ from meadow.core.spec import ActionSpec
 from meadow.core.timestep import TimeStep
 from meadow.core.trajectory import Trajectory
 from meadow.nn.box import half
-from meadow.nn.critic import CriticPlan, Critics, Lesson, critics_loss, least, weighed
-from meadow.nn.descent import descended
+from meadow.nn.critic import CriticPlan, Critics, Lesson, critics_loss, least
+from meadow.nn.descent import copied, descended, weighed
 from meadow.nn.distribution import Normal
 from meadow.nn.policy import NormalPolicy, PolicyPlan
 from meadow.nn.worth import AbstractWorth, Scalar
 from meadow.returns import joined
-from meadow.scores import one_step_report
 
 
 class Actor(AbstractAgent[tuple[()]]):
@@ -183,15 +183,13 @@ class MPO(AbstractLearner[State]):
         )
         duals = jax.tree.map(lambda x: jnp.maximum(x, _LEAST_DUAL), duals)
         updates = state.updates + 1
-        copy = updates % self.target_period == 0
-        target = jax.tree.map(lambda x, y: jnp.where(copy, x, y), networks, target)
+        target = copied(target, networks, updates, self.target_period)
         after = State(networks, target, duals, optimiser, dual_optimiser, updates)
         return after, metrics | told
 
     def score(self, state: State, trajectory: Trajectory) -> Report:
         """How each column went, by what the critics say now of what was done."""
-        told = state.networks.critics(trajectory.timestep.observation, trajectory.action)
-        return one_step_report(trajectory, self.worth.mean(told).mean(axis=0), self.gamma)
+        return critics_report(state.networks.critics, self.worth, trajectory, self.gamma)
 
     def _asked(
         self, target: Networks, trajectory: Trajectory, *, key: Key[Array, ""]

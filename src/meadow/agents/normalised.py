@@ -9,9 +9,7 @@ though what was lived early is drawn more often. Of a dataset they are the datas
 Rewards may be measured, too, in units of how discounted returns spread; no mean is taken from them.
 What the agent is shown of its rewards stays as it was.
 
-References: Welford, Note on a Method for Calculating Corrected Sums of Squares and Products, 1962,
-and Chan, Golub and LeVeque, 1979, for its form for batches; Engstrom et al., Implementation Matters
-in Deep RL, 2020, for the scale of rewards.
+References: Engstrom et al., Implementation Matters in Deep RL, 2020, for the scale of rewards.
 """
 
 import dataclasses
@@ -22,47 +20,13 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, PyTree
 
+from meadow.agents.statistics import Statistics, nothing
 from meadow.core.agent import AbstractAgent
 from meadow.core.learner import AbstractLearner
 from meadow.core.report import Report
 from meadow.core.spec import ActionSpec
 from meadow.core.timestep import TimeStep
 from meadow.core.trajectory import Trajectory
-
-
-class Statistics(eqx.Module):
-    """Of every number of an array.
-
-    Attributes:
-        count: of what was seen, by weight.
-        mean: of it.
-        squares: sum of squared distances from the mean.
-    """
-
-    count: Float[Array, ""]
-    mean: Float[Array, "..."]
-    squares: Float[Array, "..."]
-
-    @property
-    def std(self) -> Float[Array, "..."]:
-        """Standard deviation; 1 where nothing was seen, or always the same."""
-        variance = self.squares / jnp.maximum(self.count, 1.0)
-        return jnp.where(variance > 1e-12, jnp.sqrt(variance), 1.0)
-
-    def seen(self, x: Float[Array, "num ..."], weight: Float[Array, "num"]) -> "Statistics":
-        """Having seen as many more."""
-        shares = weight.reshape(-1, *(1,) * (x.ndim - 1))
-        count = weight.sum()
-        mean = (shares * x).sum(axis=0) / jnp.maximum(count, 1e-8)
-        squares = (shares * (x - mean) ** 2).sum(axis=0)
-        total = self.count + count
-        share = count / jnp.maximum(total, 1e-8)
-        away = mean - self.mean
-        return Statistics(
-            total,
-            self.mean + away * share,
-            self.squares + squares + away**2 * self.count * share,
-        )
 
 
 class State(NamedTuple):
@@ -128,9 +92,9 @@ class Normalised(AbstractLearner[State]):
         """The learner's, and statistics of nothing."""
 
         def begin(x: Array) -> Statistics | None:
-            return _nothing(x) if jnp.issubdtype(x.dtype, jnp.floating) else None
+            return nothing(x) if jnp.issubdtype(x.dtype, jnp.floating) else None
 
-        returns = None if self.returns is None else _nothing(timestep.reward)
+        returns = None if self.returns is None else nothing(timestep.reward)
         learner = self.learner.init(timestep, action_spec, key=key)
         return State(learner, jax.tree.map(begin, timestep.observation), returns)
 
@@ -196,11 +160,6 @@ class Normalised(AbstractLearner[State]):
         return discount * before + trajectory.next.reward
 
 
-def _nothing(x: Array) -> Statistics:
-    zeros = jnp.zeros(x.shape, jnp.float32)
-    return Statistics(jnp.zeros(()), zeros, zeros)
-
-
 def _shown(timestep: TimeStep, seen: PyTree, most: float) -> TimeStep:
     """The time step with its observation in units of how that spreads."""
 
@@ -209,8 +168,7 @@ def _shown(timestep: TimeStep, seen: PyTree, most: float) -> TimeStep:
             return x
         return jnp.clip((x - seen.mean) / seen.std, -most, most).astype(x.dtype)
 
-    observation = jax.tree.map(one, timestep.observation, seen)
-    return eqx.tree_at(lambda t: t.observation, timestep, observation)
+    return timestep.showing(jax.tree.map(one, timestep.observation, seen))
 
 
 def _returned(

@@ -33,6 +33,7 @@ from meadow.core.spec import ActionSpec
 from meadow.core.timestep import TimeStep
 from meadow.core.trajectory import Trajectory
 from meadow.nn.actor_critic import ActorCritic, actor_critic
+from meadow.nn.descent import descended
 from meadow.nn.plan import Plan
 from meadow.nn.trunk import Senses, replayed
 from meadow.returns import gae
@@ -127,8 +128,7 @@ class PPO(AbstractLearner[State]):
             theirs = jax.tree.map(lambda x: x[who], hidden)
             grads, metrics = jax.grad(self._loss, has_aux=True)(state.network, theirs, some)
             metrics["gradient_norm"] = optax.tree.norm(grads)
-            steps, optimiser = self._optimiser().update(grads, state.optimiser)
-            network = cast(ActorCritic, optax.apply_updates(cast(Any, state.network), steps))
+            network, optimiser = descended(self._optimiser(), grads, state.optimiser, state.network)
             return State(network, optimiser), metrics
 
         orders = jax.vmap(lambda key: jr.permutation(key, lives))(jr.split(key, self.epochs))
@@ -145,7 +145,7 @@ class PPO(AbstractLearner[State]):
         advantages = self._advantages(state, trajectory)
         record = trajectory.record
         return Rows(
-            senses=_told(trajectory),
+            senses=replayed(trajectory),
             action=drawn(trajectory),
             log_prob=record["log_prob"],
             values=record.get("values", record["value"][..., None]),
@@ -160,7 +160,7 @@ class PPO(AbstractLearner[State]):
             discount = jnp.where(ended, 0.0, discount)
 
         def memories() -> PyTree:
-            return state.network(trajectory.memory.hidden, _told(trajectory))[0]
+            return state.network(trajectory.memory.hidden, replayed(trajectory))[0]
 
         next_values = values_after(
             *(state.network, trajectory, values, memories, trajectory.final_memory),
@@ -210,8 +210,3 @@ class PPO(AbstractLearner[State]):
         return optax.chain(
             optax.clip_by_global_norm(self.max_norm), optax.adam(rate, eps=self.epsilon)
         )
-
-
-def _told(trajectory: Trajectory) -> Senses:
-    """What the network was told at every row of a chunk."""
-    return replayed(trajectory, trajectory.memory.action)

@@ -7,14 +7,15 @@
 **time limits** the worth of a truncated episode's true final observation follows; of a terminated
   one nothing.
 **memory** is kept for a whole trial, whatever its episodes; a window may span several trials.
-**differs from the papers in** the loss's mean over a window, where others sum, and in the optimiser
-  of the first (Adam, with gradients cut).
+**differs from the papers in** the loss's mean over a window, where others sum; in the optimiser of
+  the first (Adam, with gradients cut); and in the share of random actions, which is drawn for each
+  episode, where every actor has one of its own.
 **reference** Kapturowski et al., Recurrent Experience Replay in Distributed Reinforcement Learning,
   2019; Pohlen et al., Observe and Look Further, 2018 (rescaling); Horgan et al., Distributed
   Prioritized Experience Replay, 2018 (shares of random actions).
 """
 
-from typing import Any, NamedTuple, cast
+from typing import NamedTuple
 
 import equinox as eqx
 import jax
@@ -23,6 +24,7 @@ import jax.random as jr
 import optax
 from jaxtyping import Array, Float, Int, Key, PyTree
 
+from meadow.agents.q_learning import State, begun, epsilon_greedy, stepped
 from meadow.core.agent import AbstractAgent
 from meadow.core.errors import SpecError
 from meadow.core.learner import SURPRISE, AbstractLearner
@@ -30,8 +32,9 @@ from meadow.core.report import Report
 from meadow.core.spec import ActionSpec
 from meadow.core.timestep import TimeStep
 from meadow.core.trajectory import Trajectory
+from meadow.nn.descent import weighed
 from meadow.nn.plan import Plan
-from meadow.nn.q_network import QNetwork, q_network
+from meadow.nn.q_network import QNetwork, q_network, taken
 from meadow.nn.trunk import replayed, senses_of
 from meadow.nn.worth import AbstractWorth, Scalar
 from meadow.returns import n_step
@@ -68,24 +71,11 @@ class Actor(AbstractAgent[Memory]):
         """The record holds the `value` of the time step."""
         row = jax.tree.map(lambda x: x[None], senses_of(timestep, memory.action))
         hidden, told = jax.tree.map(lambda x: x[0], self.network(memory.hidden, row))
-        worth = self.worth.mean(told)
-        luck, other, share = jr.uniform(key, (3,))
+        worths, luck = self.worth.mean(told), jr.uniform(key, (3,))
         low, high = self.epsilon
-        epsilon = jnp.where(timestep.first(), low * (high / low) ** share, memory.epsilon)
-        action = jnp.argmax(worth).astype(jnp.int32)
-        if not self.greedy:
-            other = jnp.minimum((other * worth.size).astype(jnp.int32), worth.size - 1)
-            action = jnp.where(luck < epsilon, other, action)
-        return Memory(hidden, action, epsilon), action, {"value": worth.max()}
-
-
-class State(NamedTuple):
-    """What R2D2 changes while it learns."""
-
-    network: QNetwork
-    target: QNetwork
-    optimiser: PyTree
-    updates: Int[Array, ""]
+        epsilon = jnp.where(timestep.first(), low * (high / low) ** luck[2], memory.epsilon)
+        action = epsilon_greedy(worths, 0.0 if self.greedy else epsilon, luck[:2])
+        return Memory(hidden, action, epsilon), action, {"value": worths.max()}
 
 
 class R2D2(AbstractLearner[State]):
@@ -140,8 +130,7 @@ class R2D2(AbstractLearner[State]):
             duelling=self.duelling,
             key=key,
         )
-        optimiser = self._optimiser().init(cast(Any, network))
-        return State(network, jax.tree.map(jnp.copy, network), optimiser, jnp.int32(0))
+        return begun(network, self._optimiser())
 
     def agent(self, state: State) -> Actor:
         """The policy as it is now, with its share of random actions."""
@@ -164,12 +153,7 @@ class R2D2(AbstractLearner[State]):
             )
         grads, metrics = jax.grad(self._loss, has_aux=True)(state.network, state.target, trajectory)
         metrics["gradient_norm"] = optax.tree.norm(grads)
-        steps, optimiser = self._optimiser().update(grads, state.optimiser)
-        network = cast(QNetwork, optax.apply_updates(cast(Any, state.network), steps))
-        updates = state.updates + 1
-        copy = updates % self.target_period == 0
-        target = jax.tree.map(lambda x, y: jnp.where(copy, x, y), network, state.target)
-        return State(network, target, optimiser, updates), metrics
+        return stepped(state, grads, self._optimiser(), self.target_period), metrics
 
     def score(self, state: State, trajectory: Trajectory) -> Report:
         """How each column went, by the worths told while it was lived."""
@@ -181,16 +165,15 @@ class R2D2(AbstractLearner[State]):
         here, after = self._judged(network, trajectory)
         options = self._judged(target, trajectory)[1]
         best = jnp.argmax(self.worth.mean(after if self.double else options), axis=-1)
-        follows = jax.lax.stop_gradient(_taken(options, best))
+        follows = jax.lax.stop_gradient(taken(options, best))
 
-        told = _taken(here, trajectory.action[self.burn_in :])
+        told = taken(here, trajectory.action[self.burn_in :])
         reward, discount, row = self._returns(self._learnt(trajectory.next))
         follows = jnp.take_along_axis(follows, row[..., None], axis=0)
         losses = self.worth.loss(told, reward, discount, follows).mean(axis=0)
-        weight = jnp.ones_like(losses) if trajectory.weight is None else trajectory.weight
         error = jnp.abs(self.worth.error(told, reward, discount, follows))
         metrics = {
-            "loss": (weight * losses).mean(),
+            "loss": weighed(losses, trajectory.weight),
             "value": self.worth.mean(told).mean(),
             SURPRISE: _PEAK * error.max(axis=0) + (1.0 - _PEAK) * error.mean(axis=0),
         }
@@ -199,7 +182,7 @@ class R2D2(AbstractLearner[State]):
     def _judged(self, network: QNetwork, trajectory: Trajectory) -> tuple[Array, Array]:
         """What every action is worth at every row behind the burn-in, and at what followed it
         before any reset."""
-        senses = replayed(trajectory, trajectory.memory.action)
+        senses = replayed(trajectory)
         hidden, burnt = trajectory.memory.hidden, jax.tree.map(lambda x: x[: self.burn_in], senses)
         if self.burn_in:
             hidden = jax.tree.map(lambda x: x[-1], network(hidden, burnt)[0])
@@ -238,9 +221,3 @@ class R2D2(AbstractLearner[State]):
             optax.clip_by_global_norm(self.max_norm),
             optax.adam(self.learning_rate, eps=self.adam_epsilon),
         )
-
-
-def _taken(
-    worths: Float[Array, "*batch actions size"], action: Int[Array, "*batch"]
-) -> Float[Array, "*batch size"]:
-    return jnp.take_along_axis(worths, action[..., None, None], axis=-2)[..., 0, :]

@@ -20,16 +20,17 @@ import jax.random as jr
 import optax
 from jaxtyping import Array, Float, Key, PyTree
 
+from meadow.agents.statistics import Statistics, nothing
 from meadow.core.agent import AbstractAgent
-from meadow.core.errors import SpecError
 from meadow.core.learner import AbstractLearner
 from meadow.core.report import Report
 from meadow.core.spec import ActionSpec
 from meadow.core.timestep import TimeStep
 from meadow.core.trajectory import Trajectory
+from meadow.nn.descent import descended
 from meadow.nn.head import Head
 from meadow.nn.plan import Plan, parts
-from meadow.nn.trunk import Trunk, senses_of
+from meadow.nn.trunk import Trunk, glance
 
 
 class Sight(eqx.Module):
@@ -40,31 +41,17 @@ class Sight(eqx.Module):
 
     def __call__(self, timestep: TimeStep) -> Float[Array, "*batch size"]:
         """What it says."""
-        nothing = jnp.zeros(timestep.reward.shape, jnp.int32)
-        row = jax.tree.map(lambda x: x[None], senses_of(timestep, nothing))
-        memory = jax.tree.map(
-            lambda x: jnp.broadcast_to(x, (*timestep.reward.shape, *x.shape)),
-            self.trunk.init_memory(),
-        )
-        return self.head(self.trunk(memory, row)[1][0])
-
-
-class Moments(NamedTuple):
-    """Of all errors so far: how many, their mean, and the sum of squares around it."""
-
-    num: Float[Array, ""]
-    mean: Float[Array, ""]
-    squares: Float[Array, ""]
+        return self.head(glance(self.trunk, timestep))
 
 
 class State(NamedTuple):
-    """What RND changes while it learns; `target` never."""
+    """What RND changes while it learns, but for `target`; `errors` are those of the predictor."""
 
     learner: PyTree
     predictor: Sight
     target: Sight
     optimiser: PyTree
-    moments: Moments
+    errors: Statistics
 
 
 class RND(AbstractLearner[State]):
@@ -88,11 +75,7 @@ class RND(AbstractLearner[State]):
     learning_rate: float = eqx.field(static=True, default=1e-4)
 
     def __check_init__(self) -> None:
-        if self.plan.core != "none" or self.plan.recalls:
-            raise SpecError(
-                f"`RND` looks at time steps by themselves, got a plan with core={self.plan.core!r} "
-                f"and recalls={self.plan.recalls}. Write core='none' and recalls=False."
-            )
+        self.plan.check_glance("`RND`")
 
     def init(self, timestep: TimeStep, action_spec: ActionSpec, *, key: Key[Array, ""]) -> State:
         """Fresh parameters: of the other learner, and of two networks."""
@@ -106,8 +89,7 @@ class RND(AbstractLearner[State]):
         learner = self.learner.init(timestep, action_spec, key=key_learner)
         predictor, target = map(sight, keys)
         optimiser = self._optimiser().init(cast(Any, predictor))
-        none = Moments(*jnp.zeros((3,)))
-        return State(learner, predictor, target, optimiser, none)
+        return State(learner, predictor, target, optimiser, nothing(timestep.reward))
 
     def agent(self, state: State) -> AbstractAgent:
         """The other learner's."""
@@ -126,14 +108,12 @@ class RND(AbstractLearner[State]):
             return error.mean(), error
 
         (novelty, error), grads = jax.value_and_grad(loss, has_aux=True)(state.predictor)
-        steps, optimiser = self._optimiser().update(grads, state.optimiser)
-        predictor = cast(Sight, optax.apply_updates(cast(Any, state.predictor), steps))
-        moments = _joined(state.moments, error)
-        deviation = jnp.sqrt(moments.squares / moments.num)
-        reward = trajectory.next.reward + self.scale * error / jnp.maximum(deviation, 1e-8)
+        predictor, optimiser = descended(self._optimiser(), grads, state.optimiser, state.predictor)
+        errors = state.errors.seen(error.ravel(), jnp.ones(error.size))
+        reward = trajectory.next.reward + self.scale * error / errors.std
         paid = eqx.tree_at(lambda x: x.next.reward, trajectory, reward)
         learner, metrics = self.learner.update(state.learner, paid, key=key)
-        state = State(learner, predictor, state.target, optimiser, moments)
+        state = State(learner, predictor, state.target, optimiser, errors)
         return state, metrics | {"novelty": novelty}
 
     def score(self, state: State, trajectory: Trajectory) -> Report:
@@ -142,16 +122,3 @@ class RND(AbstractLearner[State]):
 
     def _optimiser(self) -> optax.GradientTransformation:
         return optax.adam(self.learning_rate)
-
-
-def _joined(moments: Moments, error: Float[Array, "time batch"]) -> Moments:
-    """Those of all errors so far and these.
-
-    References: Chan, Golub and LeVeque, Updating Formulae and a Pairwise Algorithm for Computing
-    Sample Variances, 1979.
-    """
-    num = moments.num + error.size
-    apart = error.mean() - moments.mean
-    squares = moments.squares + ((error - error.mean()) ** 2).sum()
-    squares = squares + apart**2 * moments.num * error.size / num
-    return Moments(num, moments.mean + apart * error.size / num, squares)

@@ -24,6 +24,7 @@ import jax.random as jr
 import optax
 from jaxtyping import Array, Float, Int, Key, PyTree
 
+from meadow.agents.critics import critics_report
 from meadow.agents.noisy import Noisy
 from meadow.core.learner import AbstractLearner
 from meadow.core.report import Report
@@ -31,12 +32,11 @@ from meadow.core.spec import ActionSpec
 from meadow.core.timestep import TimeStep
 from meadow.core.trajectory import Trajectory
 from meadow.nn.box import half, units
-from meadow.nn.critic import CriticPlan, Critics, Lesson, critics_loss, least, weighed
-from meadow.nn.descent import descended, followed
+from meadow.nn.critic import CriticPlan, Critics, Lesson, critics_loss, least
+from meadow.nn.descent import descended, followed, weighed
 from meadow.nn.policy import DeterministicPolicy, PolicyPlan
 from meadow.nn.worth import AbstractWorth, Scalar
 from meadow.returns import joined
-from meadow.scores import one_step_report
 
 
 class Networks(NamedTuple):
@@ -130,8 +130,7 @@ class TD3(AbstractLearner[State]):
 
     def score(self, state: State, trajectory: Trajectory) -> Report:
         """How each column went, by what the critics say now of what was done."""
-        told = state.networks.critics(trajectory.timestep.observation, trajectory.action)
-        return one_step_report(trajectory, self.worth.mean(told).mean(axis=0), self.gamma)
+        return critics_report(state.networks.critics, self.worth, trajectory, self.gamma)
 
     def _lesson(self, state: State, trajectory: Trajectory, *, key: Key[Array, ""]) -> Lesson:
         """What critics learn: the worth of actions like the target policy's."""

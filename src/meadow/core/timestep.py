@@ -44,6 +44,10 @@ class TimeStep(eqx.Module):
     observation: PyTree
     episode: Int[Array, "*batch"]
 
+    def showing(self, observation: PyTree) -> "TimeStep":
+        """The same with another observation."""
+        return eqx.tree_at(lambda t: t.observation, self, observation, is_leaf=lambda x: x is None)
+
     def first(self) -> Bool[Array, "*batch"]:
         """True on the first step of an episode."""
         return self.step_type == StepType.FIRST

@@ -23,7 +23,7 @@ from meadow.core.errors import CheckpointError, SpecError
 from meadow.core.spec import ActionSpec, Box, Discrete
 from meadow.core.timestep import StepType, TimeStep
 from meadow.core.trajectory import Trajectory
-from meadow.data.recorded import Recorded, lifted
+from meadow.data.recorded import Recorded, followed, lifted
 
 FORMAT = 1
 OURS = "meadow recorded"  # our one entry in the header, JSON inside
@@ -115,14 +115,7 @@ def _ending(timestep: TimeStep) -> np.ndarray:
 def _trajectory(parts: dict[str, Any]) -> Trajectory:
     timestep, ending = (TimeStep(**jax.tree.map(jnp.asarray, parts[x])) for x in _MOMENTS)
     timestep, ending = jax.device_get((timestep, ending))
-    where = _ending(timestep)
-
-    def follows(shown: np.ndarray, last: np.ndarray) -> np.ndarray:
-        shown = np.concatenate([shown[1:], shown[:1]])
-        shown[where] = last
-        return shown
-
-    after = jax.tree.map(follows, timestep, ending)
+    after = followed(timestep, _ending(timestep), ending)
     record = parts.get("record", {})
     return lifted(timestep, parts["action"], after, parts["trial_ended"], record)
 

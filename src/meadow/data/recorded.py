@@ -64,6 +64,24 @@ class Recorded:
         return dataclasses.replace(self, trajectory=lifted(timestep, action, after, ended, record))
 
 
+def followed(shown: PyTree, ended: np.ndarray, last: PyTree) -> PyTree:
+    """What came of rows: what the next one shows, except of those with which episodes ended.
+
+    Args:
+        shown: by every row, `[rows, lives, ...]`.
+        ended: which rows those are, `[rows, lives]`. Where the newest is none of them, what came of
+            it is not known and means nothing.
+        last: what came of them, in their order.
+    """
+
+    def one(shown: np.ndarray, last: np.ndarray) -> np.ndarray:
+        after = np.roll(shown, -1, axis=0)
+        after[ended] = last
+        return after
+
+    return jax.tree.map(one, shown, last)
+
+
 def lifted(
     timestep: TimeStep, action: PyTree, after: TimeStep, trial_ended: PyTree, record: PyTree
 ) -> Trajectory:

@@ -17,7 +17,8 @@ from jaxtyping import Array, Float, Key, PyTree
 from meadow.core.store import AbstractStore, Draw
 from meadow.core.trajectory import Trajectory
 
-_LIVES, _TIME_LIVES, _WHOLE = PartitionSpec("lives"), PartitionSpec(None, "lives"), PartitionSpec()
+# How arrays lie along the mesh: their first axis, the one behind time, or all on every device.
+LIVES, TIME_LIVES, WHOLE = PartitionSpec("lives"), PartitionSpec(None, "lives"), PartitionSpec()
 
 
 def parted(trajectory: Trajectory) -> tuple[tuple, tuple]:
@@ -49,7 +50,7 @@ class Divided(AbstractStore[PyTree]):
 
         def lay(x: Array) -> Array:
             x = jnp.broadcast_to(x, (num, *x.shape))
-            return jax.lax.with_sharding_constraint(x, NamedSharding(self.mesh, _LIVES))
+            return jax.lax.with_sharding_constraint(x, NamedSharding(self.mesh, LIVES))
 
         return jax.tree.map(lay, self.share.init(jax.eval_shape(first, trajectory)))
 
@@ -59,7 +60,7 @@ class Divided(AbstractStore[PyTree]):
         def add(state: PyTree, rows: tuple, ends: tuple) -> PyTree:
             return _laid(self.share.add(_own(state), Trajectory(*rows, *ends)))
 
-        return self._each(add, (_LIVES, _TIME_LIVES, _LIVES), _LIVES)(state, *parted(trajectory))
+        return self._each(add, (LIVES, TIME_LIVES, LIVES), LIVES)(state, *parted(trajectory))
 
     def sample(self, state: PyTree, num: int, *, key: Key[Array, ""]) -> Draw:
         """As many windows of each device; `num` is a multiple of how many these are."""
@@ -69,8 +70,8 @@ class Divided(AbstractStore[PyTree]):
             draw = self.share.sample(_own(state), num // self.mesh.size, key=key)
             return *parted(draw.trajectory), draw.places
 
-        specs = _TIME_LIVES, _LIVES, _LIVES
-        rows, ends, places = self._each(sample, (_LIVES, _WHOLE), specs)(state, key)
+        specs = TIME_LIVES, LIVES, LIVES
+        rows, ends, places = self._each(sample, (LIVES, WHOLE), specs)(state, key)
         return Draw(Trajectory(*rows, *ends), places)
 
     def update(self, state: PyTree, draw: Draw, surprise: Float[Array, "num"] | None) -> PyTree:
@@ -80,9 +81,9 @@ class Divided(AbstractStore[PyTree]):
             draw = Draw(Trajectory(*rows, *ends), places)
             return _laid(self.share.update(_own(state), draw, surprise))
 
-        specs = _LIVES, _TIME_LIVES, _LIVES, _LIVES, _LIVES
+        specs = LIVES, TIME_LIVES, LIVES, LIVES, LIVES
         told = state, *parted(draw.trajectory), draw.places, surprise
-        return self._each(update, specs, _LIVES)(*told)
+        return self._each(update, specs, LIVES)(*told)
 
     def _each(self, function: Any, in_specs: Any, out_specs: Any) -> Any:
         return jax.shard_map(

@@ -18,7 +18,7 @@ from meadow.core.errors import SpecError
 from meadow.core.learner import AbstractLearner
 from meadow.core.spec import ActionSpec
 from meadow.core.trajectory import Trajectory
-from meadow.data.recorded import Recorded, lifted
+from meadow.data.recorded import Recorded, followed, lifted
 from meadow.loops.compiled import repeat
 from meadow.loops.each import each
 from meadow.loops.iteration import Metrics, Progress
@@ -161,19 +161,11 @@ def recorded(
 
 def _ended(rows: Rows, ends: Ends) -> Rows:
     """Rows with what came of them; without those of which that is not known."""
-    number = rows.end
-    num, ended = len(jax.tree.leaves(ends.seen)[0]), number >= 0
-    unknown = (ended & (int(ends.total) - number > num)).any(axis=1)
-    start = np.flatnonzero(unknown).max(initial=-1) + 1
+    number, ended = rows.end, rows.end >= 0
+    known = np.asarray(ends.known(jnp.asarray(number))).all(axis=1)
+    start = np.flatnonzero(~known).max(initial=-1) + 1
     stop = len(number) - (not ended[-1:].all())
-
-    def follows(shown: np.ndarray, last: np.ndarray) -> np.ndarray:
-        shown = np.concatenate([shown[1:], shown[:1]])
-        shown[ended] = last[number[ended] % num]
-        return shown
-
-    observation = jax.tree.map(follows, rows.timestep.observation, ends.seen)
-    after = eqx.tree_at(
-        lambda t: t.observation, rows.next, observation, is_leaf=lambda x: x is None
-    )
-    return jax.tree.map(lambda x: x[start:stop], rows._replace(next=after, end=None))
+    last = jax.tree.map(lambda x: x[number[ended] % ends.num], ends.seen)
+    observation = followed(rows.timestep.observation, ended, last)
+    rows = rows._replace(next=rows.next.showing(observation), end=None)
+    return jax.tree.map(lambda x: x[start:stop], rows)

@@ -16,7 +16,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jax.sharding import Mesh, NamedSharding
 from jaxtyping import Array, Int, Key, PyTree
 
 from meadow.core.agent import AbstractAgent
@@ -24,13 +24,11 @@ from meadow.core.errors import MeadowError
 from meadow.core.trajectory import Trajectory
 from meadow.loops import iteration
 from meadow.loops.compiled import repeat
-from meadow.loops.divided import Divided, parted
+from meadow.loops.divided import LIVES, TIME_LIVES, WHOLE, Divided, parted
 from meadow.loops.iteration import Experiment, Metrics, Progress
 from meadow.replay.replay import Replay
 from meadow.rollout.life import Life, unborn
 from meadow.rollout.live import Living
-
-_LIVES, _TIME_LIVES, _WHOLE = PartitionSpec("lives"), PartitionSpec(None, "lives"), PartitionSpec()
 
 
 class Sharded:
@@ -60,7 +58,7 @@ class Sharded:
     def place(self, progress: Progress) -> Progress:
         """Lay progress over the mesh: lives and the store divided, all else on every device."""
         parts = progress._asdict()
-        specs = {name: _LIVES if name in ("life", "store") else _WHOLE for name in parts}
+        specs = {name: LIVES if name in ("life", "store") else WHOLE for name in parts}
         laid = {name: NamedSharding(self._mesh, spec) for name, spec in specs.items()}
         return Progress(**{name: jax.device_put(parts[name], laid[name]) for name in parts})
 
@@ -91,8 +89,8 @@ class Sharded:
         shared = jax.shard_map(
             live,
             mesh=self._mesh,
-            in_specs=(_WHOLE, _LIVES, _LIVES, _WHOLE),
-            out_specs=(_LIVES, _TIME_LIVES, _LIVES),
+            in_specs=(WHOLE, LIVES, LIVES, WHOLE),
+            out_specs=(LIVES, TIME_LIVES, LIVES),
             check_vma=False,
         )
         before = unborn(experiment.environment, agent, tasks) if life is None else life

@@ -1,8 +1,6 @@
 """CategoricalPolicy: one of a few actions, where something is seen; it remembers nothing."""
 
 import equinox as eqx
-import jax
-import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Key, PyTree
 
@@ -12,7 +10,7 @@ from meadow.core.timestep import TimeStep
 from meadow.nn.distribution import Categorical
 from meadow.nn.head import Head
 from meadow.nn.plan import Plan, parts
-from meadow.nn.trunk import Trunk, senses_of
+from meadow.nn.trunk import Trunk, glance
 
 
 class CategoricalPolicy(eqx.Module):
@@ -23,12 +21,7 @@ class CategoricalPolicy(eqx.Module):
 
     def __call__(self, timestep: TimeStep) -> Categorical:
         """What may be done."""
-        batch = timestep.reward.shape
-        row = jax.tree.map(lambda x: x[None], senses_of(timestep, jnp.zeros(batch, jnp.int32)))
-        memory = jax.tree.map(
-            lambda x: jnp.broadcast_to(x, (*batch, *x.shape)), self.trunk.init_memory()
-        )
-        return Categorical(self.logits(self.trunk(memory, row)[1][0], self.trunk.precision))
+        return Categorical(self.logits(glance(self.trunk, timestep), self.trunk.precision))
 
 
 def categorical_policy(
@@ -43,11 +36,7 @@ def categorical_policy(
     Raises:
         SpecError: a plan with a memory, or an observation or action that the network cannot take.
     """
-    if plan.core != "none" or plan.recalls:
-        raise SpecError(
-            f"A policy without a memory needs core='none' and recalls=False, got {plan.core!r} "
-            f"and {plan.recalls}."
-        )
+    plan.check_glance("A policy without a memory")
     if not isinstance(action_spec, Discrete):
         raise SpecError(f"Expected actions that are one of a few, `Discrete`, got {action_spec}.")
     keys = iter(jr.split(key, len(parts(observation)) + 4))

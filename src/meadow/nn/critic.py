@@ -12,6 +12,7 @@ from meadow.core.errors import SpecError
 from meadow.core.learner import SURPRISE
 from meadow.core.spec import ActionSpec, Box
 from meadow.nn.box import units, vectors
+from meadow.nn.descent import weighed
 from meadow.nn.mlp import MLP
 from meadow.nn.plan import parts
 from meadow.nn.worth import AbstractWorth
@@ -100,15 +101,14 @@ def critics_loss(
     critics: Critics, worth: AbstractWorth, lesson: Lesson
 ) -> tuple[Float[Array, ""], dict[str, Float[Array, "..."]]]:
     """How wrong critics are, summed over them; with `loss`, their mean `value`, and the surprise of
-    each example, the mean of their absolute errors."""
+    each example, the mean of their absolute errors on the scale on which they tell a worth."""
     told = critics(lesson.observation, lesson.action)
     target = lesson.reward, lesson.discount, lesson.after
     losses = jax.vmap(lambda one: worth.loss(one, *target))(told).sum(axis=0)
-    value = worth.mean(told)
-    error = lesson.reward + lesson.discount * worth.mean(lesson.after) - value
+    error = jax.vmap(lambda one: worth.error(one, *target))(told)
     loss = weighed(losses, lesson.weight)
     surprise = jnp.abs(error).mean(axis=0)
-    return loss, {"loss": loss, "value": value.mean(), SURPRISE: surprise}
+    return loss, {"loss": loss, "value": worth.mean(told).mean(), SURPRISE: surprise}
 
 
 def least(
@@ -121,11 +121,6 @@ def least(
     """
     which = jnp.argmin(worth.mean(told), axis=0)
     return jnp.take_along_axis(told, which[None, ..., None], axis=0)[0]
-
-
-def weighed(x: Float[Array, "batch"], weight: Float[Array, "batch"] | None) -> Float[Array, ""]:
-    """The mean of what each counts for."""
-    return x.mean() if weight is None else (weight * x).mean()
 
 
 def numbers(

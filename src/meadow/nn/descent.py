@@ -1,12 +1,20 @@
-"""Descent: how parameters move: down a gradient, or after others that learn."""
+"""Descent: what is descended, and how parameters move: down it, or after others that learn."""
 
 from typing import Any, TypeVar, cast
 
 import jax
+import jax.numpy as jnp
 import optax
-from jaxtyping import PyTree
+from jaxtyping import Array, Float, Int, PyTree
 
 Network = TypeVar("Network")
+
+
+def weighed(
+    losses: Float[Array, "*rows batch"], weight: Float[Array, "batch"] | None
+) -> Float[Array, ""]:
+    """The mean of losses, each of which counts as much as its column; all alike for None."""
+    return losses.mean() if weight is None else (weight * losses).mean()
 
 
 def descended(
@@ -20,3 +28,9 @@ def descended(
 def followed(target: Network, network: Network, share: float) -> Network:
     """The target, moved by such a share of the way to the network."""
     return jax.tree.map(lambda old, new: old + share * (new - old), target, network)
+
+
+def copied(target: Network, network: Network, updates: Int[Array, ""], period: int) -> Network:
+    """The network after every so many updates, and otherwise the target as it was."""
+    due = updates % period == 0
+    return jax.tree.map(lambda old, new: jnp.where(due, new, old), target, network)

@@ -79,6 +79,22 @@ class Plan(eqx.Module):
         if self.core not in CORES:
             raise UnknownNameError("core", self.core, CORES)
 
+    def check_glance(self, who: str, instead: str = "") -> None:
+        """That the network looks at time steps by themselves (`meadow.nn.trunk.glance`).
+
+        Args:
+            who: needs that.
+            instead: what else may be written.
+
+        Raises:
+            SpecError: it remembers, or is told what it did.
+        """
+        if self.core != "none" or self.recalls:
+            raise SpecError(
+                f"{who} looks at time steps by themselves, got a plan with core={self.core!r} and "
+                f"recalls={self.recalls}. Write core='none' and recalls=False{instead}."
+            )
+
     def trunk(
         self, observation: PyTree, action_spec: ActionSpec, keys: Iterator[Key[Array, ""]]
     ) -> Trunk:

@@ -1,8 +1,9 @@
 """QNetwork: a trunk, and what each of a few actions is worth."""
 
 import equinox as eqx
+import jax.numpy as jnp
 import jax.random as jr
-from jaxtyping import Array, Float, Key, PyTree
+from jaxtyping import Array, Float, Int, Key, PyTree
 
 from meadow.core.errors import SpecError
 from meadow.core.spec import ActionSpec, Discrete
@@ -42,6 +43,13 @@ class QNetwork(eqx.Module):
             value = self.state(outputs, precision)[..., None, :]
             worth = value + worth - worth.mean(axis=-2, keepdims=True)
         return memories, worth
+
+
+def taken(
+    worths: Float[Array, "*batch actions size"], action: Int[Array, "*batch"]
+) -> Float[Array, "*batch size"]:
+    """What the action that was taken is worth, each time."""
+    return jnp.take_along_axis(worths, action[..., None, None], axis=-2)[..., 0, :]
 
 
 def q_network(

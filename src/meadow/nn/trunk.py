@@ -1,5 +1,7 @@
 """Trunk: what every network of ours begins with: encoders, and a memory of what they saw."""
 
+from typing import Protocol, runtime_checkable
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -81,7 +83,28 @@ def senses_of(timestep: TimeStep, action: Shaped[Array, "*batch_action"]) -> Sen
     )
 
 
-def replayed(trajectory: Trajectory, before: Shaped[Array, "batch *action"]) -> Senses:
-    """What a network was told at every row, if `before` was done before the first."""
-    action = jnp.concatenate([before[None], trajectory.action[:-1]])
+@runtime_checkable
+class Recurrent(Protocol):
+    """What lives through senses with a memory, as a trunk does, and says one array of each step."""
+
+    def init_memory(self) -> PyTree:
+        """The memory at the start of a trial."""
+        ...
+
+    def __call__(self, memory: PyTree, senses: Senses) -> tuple[PyTree, Array]:
+        """The memory after each step, and what is said."""
+        ...
+
+
+def glance(network: Recurrent, timestep: TimeStep) -> Float[Array, "..."]:
+    """What a network that remembers nothing says of time steps by themselves, `[*batch, ...]`."""
+    batch = timestep.reward.shape
+    senses = senses_of(timestep, jnp.zeros(batch, jnp.int32))
+    memory = jax.tree.map(lambda x: jnp.broadcast_to(x, (*batch, *x.shape)), network.init_memory())
+    return network(memory, jax.tree.map(lambda x: x[None], senses))[1][0]
+
+
+def replayed(trajectory: Trajectory) -> Senses:
+    """What a network was told at every row, of an agent whose memory holds the `action` before."""
+    action = jnp.concatenate([trajectory.memory.action[None], trajectory.action[:-1]])
     return senses_of(trajectory.timestep, action)

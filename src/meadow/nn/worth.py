@@ -97,8 +97,7 @@ class Scalar(AbstractWorth):
 
     def mixed(self, told: Float[Array, "samples *batch size"]) -> Float[Array, "*batch size"]:
         """Their mean."""
-        value = self.mean(told).mean(axis=0)[..., None]
-        return _rescaled(value) if self.rescale else value
+        return self.scaled(self.mean(told).mean(axis=0))[..., None]
 
 
 class Categorical(AbstractWorth):

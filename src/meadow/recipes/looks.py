@@ -19,11 +19,11 @@ from meadow.evaluation.greedy import greedy
 from meadow.evaluation.hosted import returns
 from meadow.evaluation.interval import Estimate, estimate
 from meadow.evaluation.trials import lived
-from meadow.loops.iteration import Experiment, Progress
+from meadow.loops.iteration import Experiment, Progress, example
 from meadow.recipes.outside import Outside
 from meadow.recipes.recipe import Recipe
 from meadow.rollout.host import AbstractHost
-from meadow.runs import policy
+from meadow.runs import atomic, policy
 from meadow.runs.folder import Run
 
 JUDGED = "judged"
@@ -52,10 +52,7 @@ class Looks:
         self._done = look
         agent = greedy(self._experiment.agent(progress.learner))
         score = float(self._judge(agent, progress, look))
-        self._keep("last", agent, score)
-        if score > self._best:
-            self._best = score
-            self._keep("best", agent, score)
+        self._keep(agent, score, progress)
         return {JUDGED: np.float32(score)}
 
     def close(self) -> None:
@@ -76,18 +73,17 @@ class Looks:
         outcome = lived(self._experiment.environment, agent, tasks, 1, key=key)
         return float(outcome.returns.mean())
 
-    def _keep(self, name: str, agent: AbstractAgent, score: float) -> None:
-        environment, curriculum = self._experiment.environment, self._experiment.curriculum
-
-        def example(key: jax.Array) -> Any:
-            ticket = curriculum.sample(curriculum.init(key=key), 1, key=key)
-            task = jax.tree.map(lambda x: x[0], ticket.tasks)
-            return environment.reset(task, key=key)[1].observation
-
-        shown = jax.eval_shape(example, jr.key(0))
-        shown = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), shown)
+    def _keep(self, agent: AbstractAgent, score: float, progress: Progress) -> None:
+        """As the last, and where it is so as the best."""
+        last, best = (self._run.path / f"{name}.safetensors" for name in ("last", "best"))
+        tasks = self._experiment.curriculum.sample(progress.curriculum, 1, key=jr.key(0)).tasks
+        task = jax.tree.map(lambda x: x[0], tasks)
+        shown = example(self._experiment.environment, task).observation
         about = {"return": repr(score), "seed": str(self._recipe.seed)}
-        policy.save(self._run.path / f"{name}.safetensors", agent, shown, about)
+        policy.save(last, agent, shown, about)
+        if score > self._best:
+            self._best = score
+            atomic.write(best, last.read_bytes())
 
 
 def visited(

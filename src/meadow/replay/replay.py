@@ -54,6 +54,25 @@ class Ends(NamedTuple):
     seen: PyTree
     total: Int[Array, ""]
 
+    @property
+    def num(self) -> int:
+        """Ends that are kept."""
+        return jax.tree.leaves(self.seen)[0].shape[0]
+
+    def numbers(self, new: Bool[Array, "*rows"]) -> Int[Array, "*rows"]:
+        """Of rows with which episodes end, in their order; -1 of others."""
+        return jnp.where(new, self.total + jnp.cumsum(new).reshape(new.shape) - 1, -1)
+
+    def added(self, new: Bool[Array, "*rows"], seen: PyTree) -> "Ends":
+        """With those of rows with which episodes end, and what was seen then."""
+        place = jnp.where(new, self.numbers(new) % self.num, self.num)
+        kept = jax.tree.map(lambda x, y: x.at[place].set(y, mode="drop"), self.seen, seen)
+        return Ends(kept, self.total + new.sum())
+
+    def known(self, number: Int[Array, "*rows"]) -> Bool[Array, "*rows"]:
+        """Whether it is still known how these rows ended; of those that did not it is."""
+        return (number < 0) | (self.total - number <= self.num)
+
 
 class State(eqx.Module):
     """Attributes:
@@ -157,12 +176,7 @@ class Replay(AbstractStore[State]):
         check(state.memory, memory, (1, lives), "the memory in `Replay.add`")
         ends, at = state.ends, state.added % rows
         if ends is not None:
-            num, last = _num(ends), trajectory.next.last()
-            place = jnp.where(last, new.end % num, num)
-            seen = jax.tree.map(
-                lambda x, y: x.at[place].set(y, mode="drop"), ends.seen, trajectory.next.observation
-            )
-            ends = Ends(seen, ends.total + last.sum())
+            ends = ends.added(trajectory.next.last(), trajectory.next.observation)
         after = State(
             write(state.rows, new, at),
             write(state.memory, memory, at // chunk),
@@ -206,9 +220,7 @@ class Replay(AbstractStore[State]):
         """What is kept of a chunk's rows."""
         after, end = trajectory.next, None
         if ends is not None:
-            last = after.last()
-            end = jnp.where(last, ends.total + jnp.cumsum(last).reshape(last.shape) - 1, -1)
-            after = _seeing(after, None)
+            after, end = after.showing(None), ends.numbers(after.last())
         known = trajectory.record if isinstance(trajectory.record, dict) else {}
         for name in self.record:
             if name not in known:
@@ -231,25 +243,14 @@ class Replay(AbstractStore[State]):
         return Span(oldest, jnp.maximum(end, oldest), rows // self.period, lives)
 
 
-def _num(ends: Ends) -> int:
-    return jax.tree.leaves(ends.seen)[0].shape[0]
-
-
 def _completed(rows: Rows, ends: Ends) -> tuple[Rows, Bool[Array, "length num"]]:
     """Windows, with what followed every row but the last, and whether that is still known."""
     seen, rows = rows.timestep.observation, jax.tree.map(lambda x: x[:-1], rows)
-    num, ended = _num(ends), rows.end >= 0
-    known = ~ended | (ends.total - rows.end <= num)
-    place = jax.lax.optimization_barrier(rows.end % num)
+    ended, place = rows.end >= 0, jax.lax.optimization_barrier(rows.end % ends.num)
 
     def follows(seen: Array, last: Array) -> Array:
         mask = ended.reshape(*ended.shape, *(1,) * (last.ndim - 1))
         return jnp.where(mask, last.at[place].get(mode="promise_in_bounds"), seen[1:])
 
-    after = _seeing(rows.next, jax.tree.map(follows, seen, ends.seen))
-    return rows._replace(next=after), known
-
-
-def _seeing(timestep: TimeStep, observation: PyTree) -> TimeStep:
-    """The time step with another observation."""
-    return eqx.tree_at(lambda t: t.observation, timestep, observation, is_leaf=lambda x: x is None)
+    after = rows.next.showing(jax.tree.map(follows, seen, ends.seen))
+    return rows._replace(next=after), ends.known(rows.end)

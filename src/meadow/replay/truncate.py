@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, PyTree
 
 from meadow.core.timestep import StepType
-from meadow.replay.replay import Ends, State
+from meadow.replay.replay import State
 from meadow.replay.ring import read, write
 
 
@@ -29,10 +29,7 @@ def truncate(state: State, stood: PyTree, who: Bool[Array, "lives"]) -> State:
     after = eqx.tree_at(lambda t: t.step_type, row.next, last)
     row = row._replace(next=after, trial_ended=row.trial_ended | who)
     if ends is not None:
-        num = jax.tree.leaves(ends.seen)[0].shape[0]
-        number = jnp.where(new, ends.total + jnp.cumsum(new) - 1, row.end)
-        place = jnp.where(new, number % num, num)
-        seen = jax.tree.map(lambda x, y: x.at[place].set(y, mode="drop"), ends.seen, stood)
-        row, ends = row._replace(end=number), Ends(seen, ends.total + new.sum())
+        number = jnp.where(new, ends.numbers(new), row.end)
+        row, ends = row._replace(end=number), ends.added(new, stood)
     kept = write(state.rows, jax.tree.map(lambda x: x[None], row), at)
     return State(kept, state.memory, ends, state.added, state.selector)

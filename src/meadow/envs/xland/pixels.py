@@ -58,7 +58,7 @@ class Pixels(AbstractEnvironment[Any, Any]):
     def _shown(self, state: PyTree, timestep: TimeStep) -> tuple[PyTree, TimeStep]:
         view = timestep.observation["view"]
         seen = timestep.observation | {"view": picture(view, self.tile, self.look)}
-        return state, eqx.tree_at(lambda t: t.observation, timestep, seen)
+        return state, timestep.showing(seen)
 
 
 def picture(
