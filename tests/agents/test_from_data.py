@@ -369,3 +369,5 @@ def test_hyper_parameters_out_of_range_are_refused():
         BC(loss="squares")
     with pytest.raises(SpecError, match="core='none' and recalls=False"):
         BC(plan=Plan()).init(EXAMPLE, Discrete(2), key=jr.key(0))
+    with pytest.raises(SpecError, match="Write loss='log_prob'"):
+        BC(loss="square").init(EXAMPLE, Discrete(2), key=jr.key(0))

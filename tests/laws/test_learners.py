@@ -54,7 +54,10 @@ SLOW = [
     DQN(GLANCE, munchausen=(0.03, 0.9, -1.0)),
     dataclasses.replace(SEQUENCES, worth=Categorical(-1.0, 2.0, 11), double=False),
     PPO(OTHER, minibatches=2, bootstrap=False),
-    *(PPO(dataclasses.replace(SMALL, core=core), minibatches=2) for core in ("lstm", "none")),
+    *(
+        PPO(dataclasses.replace(SMALL, core=core), minibatches=2)
+        for core in ("lstm", "transformer", "none")
+    ),
 ]
 
 # Of actions that are vectors.

@@ -18,7 +18,7 @@ import optax
 from jaxtyping import Array, Float, Key, PyTree
 
 from meadow.agents.sac import Actor
-from meadow.core.errors import UnknownNameError
+from meadow.core.errors import SpecError, UnknownNameError
 from meadow.core.learner import AbstractLearner
 from meadow.core.report import Report
 from meadow.core.spec import ActionSpec, Discrete
@@ -67,10 +67,16 @@ class BC(AbstractLearner[State]):
         """Fresh parameters.
 
         Raises:
-            SpecError: an observation or action that the network cannot take.
+            SpecError: an observation or action that the network cannot take, or squares of actions
+                that are no vectors.
         """
         example = timestep.observation, action_spec
         if isinstance(action_spec, Discrete):
+            if self.loss == "square":
+                raise SpecError(
+                    f"No distance lies between actions that are one of a few, got {action_spec} "
+                    "and loss='square'. Write loss='log_prob'."
+                )
             policy = categorical_policy(self.plan, *example, key=key)
         else:
             policy = self.policy.cloning(*example, key=key)

@@ -93,7 +93,7 @@ class CQL(AbstractLearner[State]):
         networks, target, optimiser, updates = state
         key_soft, key_others = jr.split(key)
         grads, metrics = self.sac.gradients(self._soft(state), trajectory, key=key_soft)
-        (_, more), dear = jax.value_and_grad(self._excess, has_aux=True)(
+        (loss, more), dear = jax.value_and_grad(self._excess, has_aux=True)(
             networks.soft.critics, state, trajectory, key=key_others
         )
         clone = jax.grad(_clone_loss)(networks.soft.policy, trajectory)
@@ -107,7 +107,7 @@ class CQL(AbstractLearner[State]):
         networks, optimiser = descended(self._optimiser(), grads, optimiser, networks)
         target = followed(target, networks.soft.critics, self.sac.share)
         metrics |= {"excess": more, "multiplier": jnp.exp(networks.log_multiplier)}
-        metrics["loss"] += jnp.exp(state.networks.log_multiplier) * more
+        metrics["loss"] += loss
         return State(networks, target, optimiser, updates + 1), metrics
 
     def score(self, state: State, trajectory: Trajectory) -> Report:

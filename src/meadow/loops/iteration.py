@@ -281,6 +281,8 @@ def told(trajectory: Trajectory) -> Means:
 
 def updated(experiment: Experiment, iterations: int) -> int:
     """How often the learner learns in a run's first iterations."""
+    if (rehearsal := experiment.rehearsal) is not None:
+        return int(rehearsal.due(jnp.int32(0), jnp.int32(iterations * experiment.steps)))
     return iterations if (due := _due(experiment, iterations)) is None else int(due.practise.sum())
 
 

@@ -20,10 +20,11 @@ from meadow.nn.memory import AbstractMemory
 from meadow.nn.nature import SMALLEST, Nature
 from meadow.nn.picture import Picture
 from meadow.nn.planes import Planes
+from meadow.nn.transformer import Transformer
 from meadow.nn.trunk import Trunk
 
 PRECISIONS = ("float32", "bfloat16")
-CORES = ("gru", "lstm", "linear", "none")
+CORES = ("gru", "lstm", "linear", "transformer", "none")
 # What the bytes of a goal and of a rule are: a kind, tiles, a place (`meadow.tasks.grid`).
 _FACTS = {"goal": "bttbb", "rules": "bttt"}
 
@@ -44,8 +45,9 @@ class Plan(eqx.Module):
             them is known by its colour alone.
         precision: of the products that take the time: float32, or bfloat16, which is several times
             faster on a GPU. Parameters, embeddings, memory, logits and values are float32 in both.
-        core: what remembers: gru, lstm, linear (S5), or none (a dense layer).
-        layers: of a linear core.
+        core: what remembers: gru, lstm, linear (S5), transformer, or none (a dense layer).
+        layers: of a linear core or a transformer.
+        window: steps that a transformer remembers.
         planes: filters of the convolution over a map of booleans; 0 for one dense layer.
         kernel: cells of it, either way.
         values: how many values are learnt, each with weights of its own; their mean is what counts.
@@ -67,6 +69,7 @@ class Plan(eqx.Module):
     precision: str = eqx.field(static=True, default="float32")
     core: str = eqx.field(static=True, default="gru")
     layers: int = eqx.field(static=True, default=2)
+    window: int = eqx.field(static=True, default=64)
     planes: int = eqx.field(static=True, default=16)
     kernel: int = eqx.field(static=True, default=3)
     values: int = eqx.field(static=True, default=1)
@@ -134,6 +137,8 @@ class Plan(eqx.Module):
     def _core(self, num_in: int, key: Key[Array, ""]) -> AbstractMemory:
         if self.core == "linear":
             return Linear(num_in, self.memory, self.layers, key=key)
+        if self.core == "transformer":
+            return Transformer(num_in, self.memory, self.layers, self.window, key=key)
         kinds = {"gru": GRU, "lstm": LSTM, "none": Feedforward}
         return kinds[self.core](num_in, self.memory, key=key)
 
