@@ -101,7 +101,7 @@ class Figures(NamedTuple):
         import matplotlib
 
         matplotlib.use("Agg")
-        from matplotlib import pyplot
+        from matplotlib import pyplot, ticker
 
         told = json.loads((self.folder / f"{name}.json").read_text())
         shown, along = told["panels"], told["along"]
@@ -124,6 +124,9 @@ class Figures(NamedTuple):
                     _curve(panel, x, y, label, colour)
             panel.set_title(title, fontsize=10)
             panel.set_xlabel("million steps" if millions else along, fontsize=9)
+            panel.xaxis.set_major_locator(ticker.MaxNLocator(6))
+            if not millions:
+                panel.xaxis.set_major_formatter(ticker.EngFormatter(sep=""))
             panel.spines[["top", "right"]].set_visible(False)
             panel.grid(alpha=0.25, linewidth=0.5)
             panel.tick_params(labelsize=8)

@@ -85,7 +85,7 @@ def _learnt(learner: AbstractLearner, data: Recorded, batch: int) -> np.ndarray:
 def row(name: str, text: str, least: float, learner: AbstractLearner, last: int = 1) -> None:
     """Of one learner and the whole datasets."""
     claim = Claim(f"{text} that SAC left behind", least, PUBLISHED, last=last)
-    show(name, claim, {name.upper(): learn(learner)}, along="updates")
+    show(name, claim, {name.upper().replace("_", "+"): learn(learner)}, along="updates")
 
 
 def bc() -> None:
