@@ -14,6 +14,7 @@ core (`--cores 0` for all there are). The last line is one JSON object; a row wh
 installed is left out.
 """
 
+import functools
 import importlib.util
 import json
 import os
@@ -24,6 +25,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol
 
+import compiled_case
 import replay_case
 import tyro
 from bench_env import machine, spread
@@ -50,16 +52,32 @@ class Case(NamedTuple):
 
 def replay(what: str) -> Iterator[Case]:
     for case in replay_case.cases(what):
-        sides = {
-            side: lambda make=make, case=case: make(case)
-            for side, make in ((OURS, replay_case.meadow), ("flashbax", replay_case.flashbax))
-        }
-        yield Case(case.name, sides, counts=case.seen != replay_case.FRAME)
+        makes = {OURS: replay_case.meadow, "flashbax": replay_case.flashbax}
+        yield Case(case.name, made(makes, case), counts=case.seen != replay_case.FRAME)
 
 
-Row = Literal["replay_insert", "replay_sample"]
+def compiled_ppo() -> Iterator[Case]:
+    for case in compiled_case.PPO_CASES:
+        makes = {OURS: compiled_case.meadow_ppo, "rejax": compiled_case.rejax_ppo}
+        yield Case(case.name, made(makes, case))
+
+
+def compiled_dqn() -> Iterator[Case]:
+    for case in compiled_case.DQN_CASES:
+        makes = {OURS: compiled_case.meadow_dqn, "rejax": compiled_case.rejax_dqn}
+        makes["rejax drawing as we do"] = compiled_case.rejax_dqn_drawing
+        yield Case(case.name, made(makes, case))
+
+
+def made(makes: dict[str, Callable[..., Side]], case: Any) -> dict[str, Callable[[], Side]]:
+    return {side: functools.partial(make, case) for side, make in makes.items()}
+
+
+Row = Literal["compiled_ppo", "compiled_dqn", "replay_insert", "replay_sample"]
 # A row: the module of its peer, and its cases.
 ROWS: dict[Row, tuple[str, Callable[[], Iterator[Case]]]] = {
+    "compiled_ppo": ("rejax", compiled_ppo),
+    "compiled_dqn": ("rejax", compiled_dqn),
     "replay_insert": ("flashbax", lambda: replay("insert")),
     "replay_sample": ("flashbax", lambda: replay("sample")),
 }
