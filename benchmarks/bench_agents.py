@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol
 
 import compiled_case
+import host_case
 import replay_case
 import tyro
 from bench_env import machine, spread
@@ -42,12 +43,24 @@ class Side(Protocol):
     def run(self) -> None: ...
 
 
+class Spent(NamedTuple):
+    """On one unit: by the clock, and of all cores together."""
+
+    seconds: float
+    core_seconds: float
+
+
+Times = dict[str, list[Spent]]
+"""Of each side, in each round."""
+
+
 class Case(NamedTuple):
     """One comparison; sides are made when it is their turn, and then forgotten."""
 
     name: str
     sides: dict[str, Callable[[], Side]]  # ours first
     counts: bool = True
+    floor: str | None = None  # a side that is no peer: what none can undercut
 
 
 def replay(what: str) -> Iterator[Case]:
@@ -69,43 +82,63 @@ def compiled_dqn() -> Iterator[Case]:
         yield Case(case.name, made(makes, case))
 
 
+def host_ppo() -> Iterator[Case]:
+    makes = {OURS: host_case.meadow_ppo, "stable-baselines3": host_case.sb3_ppo}
+    yield Case("ppo, CartPole-v1, 8 environments", makes)
+
+
+def host_sac() -> Iterator[Case]:
+    makes = {OURS: host_case.meadow_sac, "stable-baselines3": host_case.sb3_sac}
+    makes[host_case.BARE] = host_case.bare_sac
+    yield Case("sac, Pendulum-v1", makes, floor=host_case.BARE)
+
+
 def made(makes: dict[str, Callable[..., Side]], case: Any) -> dict[str, Callable[[], Side]]:
     return {side: functools.partial(make, case) for side, make in makes.items()}
 
 
-Row = Literal["compiled_ppo", "compiled_dqn", "replay_insert", "replay_sample"]
+Row = Literal[
+    "compiled_ppo", "compiled_dqn", "host_ppo", "host_sac", "replay_insert", "replay_sample"
+]
 # A row: the module of its peer, and its cases.
 ROWS: dict[Row, tuple[str, Callable[[], Iterator[Case]]]] = {
     "compiled_ppo": ("rejax", compiled_ppo),
     "compiled_dqn": ("rejax", compiled_dqn),
+    "host_ppo": ("stable_baselines3", host_ppo),
+    "host_sac": ("stable_baselines3", host_sac),
     "replay_insert": ("flashbax", lambda: replay("insert")),
     "replay_sample": ("flashbax", lambda: replay("sample")),
 }
 
 
-def measure(case: Case, rounds: int) -> dict[str, list[float]]:
-    """Seconds of a unit, in each round after one to warm up."""
+def measure(case: Case, rounds: int) -> Times:
+    """Each round after one to warm up."""
     sides = {side: make() for side, make in case.sides.items()}
-    times: dict[str, list[float]] = {side: [] for side in sides}
+    times: Times = {side: [] for side in sides}
     for i in range(rounds + 1):
         for side in list(sides) if i % 2 else list(sides)[::-1]:
-            begun = time.perf_counter()
+            begun = time.perf_counter(), time.process_time()
             sides[side].run()
-            spent = time.perf_counter() - begun
+            ended = time.perf_counter(), time.process_time()
             if i:
-                times[side].append(spent / sides[side].units)
+                spent = (b - a for a, b in zip(begun, ended, strict=True))
+                times[side].append(Spent(*(x / sides[side].units for x in spent)))
     return times
 
 
-def summary(times: dict[str, list[float]]) -> dict[str, Any]:
-    """Seconds of each side, and the ratio of the faster peer."""
-    peers = sorted(times.keys() - {OURS}, key=lambda side: statistics.median(times[side]))
-    pairs = zip(times[OURS], times[peers[0]], strict=True)
+def summary(case: Case, times: Times) -> dict[str, Any]:
+    """What each side spent, and the ratio of the faster peer."""
+    seconds = {side: [spent.seconds for spent in found] for side, found in times.items()}
+    core = {side: [spent.core_seconds for spent in found] for side, found in times.items()}
+    peers = sorted(times.keys() - {OURS, case.floor}, key=lambda x: statistics.median(seconds[x]))
+    pairs = zip(seconds[OURS], seconds[peers[0]], strict=True)
     return {
-        "seconds": {side: spread(found) for side, found in times.items()},
+        "seconds": {side: spread(found) for side, found in seconds.items()},
+        "core_seconds": {side: spread(found) for side, found in core.items()},
         "faster_peer": peers[0],
         "ratio": spread([b / a for a, b in pairs]),
-        "rounds": times,
+        "counts": case.counts,
+        "rounds": seconds,
     }
 
 
@@ -115,6 +148,14 @@ def report(name: str, result: dict[str, Any]) -> None:
     took = ", ".join(f"{side} {1e6 * spent:,.1f} us" for side, spent in seconds.items())
     ratio = "{median:.2f} ({min:.2f} to {max:.2f})".format(**result["ratio"])
     print(f"{name:36} {took:44} ratio {ratio}", flush=True)
+
+
+def report_core(case: Case, result: dict[str, Any]) -> None:
+    """A line for people, on what a unit costs beyond what it must."""
+    core = {side: found["median"] for side, found in result["core_seconds"].items()}
+    took = ", ".join(f"{side} {1e3 * spent:.2f}" for side, spent in core.items())
+    beyond = core[OURS] / core[case.floor or OURS] - 1
+    print(f"{'':36} core-milliseconds: {took}; {beyond:.0%} beyond the {case.floor}", flush=True)
 
 
 def line(results: dict[str, dict[str, Any]]) -> dict[str, Any]:
@@ -150,8 +191,10 @@ def main(
             continue
         results[row] = {}
         for case in cases():
-            results[row][case.name] = summary(measure(case, rounds)) | {"counts": case.counts}
+            results[row][case.name] = summary(case, measure(case, rounds))
             report(case.name, results[row][case.name])
+            if case.floor is not None:
+                report_core(case, results[row][case.name])
     if save:
         RESULTS.mkdir(parents=True, exist_ok=True)
         kept = {"machine": where, "rows": results}

@@ -7,8 +7,8 @@ ReLU, Adam. A call lives and learns many iterations in one compiled program, the
 it; nobody is judged meanwhile. Sizes are those that rejax's own settings for the cart-pole have
 (`configs/gymnax/cartpole.yaml` there), and for PPO also its defaults.
 
-PPO: policy and value have networks of their own, single steps are shuffled, values are clipped. Ours
-scales gradients of both down together, rejax cuts each number; ours judges the true last
+PPO: policy and value have networks of their own, single steps are shuffled, values are clipped.
+Ours scales gradients of both down together, rejax cuts each number; ours judges the true last
 observation of an episode that a time limit cut, which rejax drops.
 
 DQN: duelling and double, squares, one ring of transitions with what followed them, a hard copy to
