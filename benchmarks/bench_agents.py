@@ -2,16 +2,21 @@
 
     make bench-agents                   make bench-agents ARGS="--only replay_sample --rounds 30"
 
+    compiled_ppo   a cart-pole in one program with PPO, of the peer's sizes; beside rejax
+    compiled_dqn   the same with DQN and its store; beside rejax, and rejax with a faster ring
+    host_ppo       8 of Gymnasium's CartPole-v1 in this process; beside stable-baselines3
+    host_sac       Gymnasium's Pendulum-v1, one update for every step; beside stable-baselines3
     replay_insert  1, 8 and 64 rows put into a store of 1e5 and 1e6, uniform and prioritised, and
                    8 rows with two frames of 84x84 bytes into one of 1e4; beside flashbax
     replay_sample  256 rows drawn from these stores, the prioritised ones told new priorities
 
-A row of this table is several cases (`replay_case.py` says what each is). A case's ratio is the
-median over rounds of the peer's time divided by ours in the same round; a row's ratio is the least
-of its cases'. Frames are shown and do not count: how fast a memory copies them is nobody's merit.
-The sides take turns, in an order that changes from round to round, on one processor
-core (`--cores 0` for all there are). The last line is one JSON object; a row whose peer is not
-installed is left out.
+A unit is an environment step that was lived and learnt from, or one call of the store. A row is one
+or several cases (`compiled_case.py`, `host_case.py` and `replay_case.py` say what each is, and what
+is equal on both sides). A case's ratio is the median over rounds of the faster peer's time divided
+by ours in the same round; a row's ratio is the least of its cases'. Frames are shown and do not
+count: how fast a memory copies them is nobody's merit. The sides take turns, in an order that
+changes from round to round, on one processor core (`--cores 0` for all there are). The last line is
+one JSON object; a row whose peer is not installed is left out.
 """
 
 import functools
