@@ -26,7 +26,7 @@ import os
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol
 
@@ -63,7 +63,7 @@ class Case(NamedTuple):
     """One comparison; sides are made when it is their turn, and then forgotten."""
 
     name: str
-    sides: dict[str, Callable[[], Side]]  # ours first
+    sides: Mapping[str, Callable[[], Side]]  # ours first
     counts: bool = True
     floor: str | None = None  # a side that is no peer: what none can undercut
 
@@ -98,7 +98,7 @@ def host_sac() -> Iterator[Case]:
     yield Case("sac, Pendulum-v1", makes, floor=host_case.BARE)
 
 
-def made(makes: dict[str, Callable[..., Side]], case: Any) -> dict[str, Callable[[], Side]]:
+def made(makes: Mapping[str, Callable[..., Any]], case: Any) -> dict[str, Callable[[], Side]]:
     return {side: functools.partial(make, case) for side, make in makes.items()}
 
 

@@ -148,7 +148,7 @@ def rejax_dqn_drawing(case: DQNCase) -> Timed:
     from rejax.buffers import ReplayBuffer
 
     class Ring(ReplayBuffer):
-        def sample(self, num: int, rng: jax.Array) -> Any:
+        def sample(self, num: int, rng: jax.Array) -> Any:  # pyright: ignore
             rows = jr.randint(rng, (num,), 0, self.num_entries)
             return jax.tree.map(lambda x: x[rows], self.data)
 
