@@ -173,7 +173,7 @@ def line(results: dict[str, dict[str, Any]]) -> dict[str, Any]:
 
 
 def main(
-    only: tuple[Row, ...] = tuple(ROWS), rounds: int = 15, cores: int = 1, save: bool = False
+    only: tuple[Row, ...] = tuple(ROWS), rounds: int = 9, cores: int = 1, save: bool = False
 ) -> None:
     """Compare all sides.
 
