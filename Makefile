@@ -20,7 +20,7 @@ install = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-clients lint bench bench-env bench-train bench-ued figures-ued figures-agents clean
+.PHONY: help demo test test-clients lint bench bench-env bench-train bench-ued bench-agents figures-ued figures-agents clean
 # Tests and benchmarks each want the whole machine, whatever -j says.
 .NOTPARALLEL:
 
@@ -61,6 +61,9 @@ figures-agents: $(VENV)/.stamp-dev ## learning curves of agents (ROWS="dqn sac";
 bench-ued: $(VENV)/.stamp-ued ## environment design beside JaxUED and minimax (installs both)
 	@$(BIN)/python benchmarks/bench_ued.py $(ARGS)
 
+bench-agents: $(VENV)/.stamp-agents ## agents beside rejax, stable-baselines3 and flashbax (installs Torch)
+	@$(BIN)/python benchmarks/bench_agents.py $(ARGS)
+
 clean: ## remove .venv and every cache; runs are kept
 	@rm -rf $(VENV) .pytest_cache .ruff_cache .import_linter_cache .hypothesis build dist
 	@find src tests -type d -name __pycache__ -prune -exec rm -rf {} +
@@ -91,4 +94,9 @@ $(VENV)/.stamp-ued: $(VENV)/.stamp-dev
 	@echo "Installing the libraries of environment design into $(VENV)" >&2
 	@$(install) -e ".[dev,peers,ued-peers]"
 	@$(install) --no-deps "minimax-lib>=0.2"
+	@touch $@
+
+$(VENV)/.stamp-agents: $(VENV)/.stamp-dev
+	@echo "Installing other libraries' agents into $(VENV); Torch is large" >&2
+	@$(install) -e ".[dev,peers,agents-peers]"
 	@touch $@

@@ -14,7 +14,7 @@ import jax.random as jr
 import numpy as np
 import pytest
 
-from meadow.agents.ppo import PPO, Actor, Memory, State
+from meadow.agents.ppo import PPO, Actor, Memory, State, _shuffled, _stretches
 from meadow.core.spec import Discrete
 from meadow.core.timestep import StepType, TimeStep
 from meadow.core.trajectory import Trajectory
@@ -360,6 +360,43 @@ def test_lives_must_be_dealt_evenly(state):
     learner = dataclasses.replace(LEARNER, minibatches=3)
     with pytest.raises(ValueError, match="4 lives do not divide by minibatches=3. Change one"):
         learner.update(state, chunk(), key=jr.key(0))
+    learner = dataclasses.replace(LEARNER, minibatches=3, stretch=1)
+    with pytest.raises(ValueError, match="20 stretches of 1 do not divide by minibatches=3"):
+        learner.update(state, chunk(), key=jr.key(0))
+    learner = dataclasses.replace(LEARNER, stretch=2)
+    with pytest.raises(ValueError, match="5 steps do not divide by stretch=2. Change one"):
+        learner.update(state, chunk(), key=jr.key(0))
+
+
+def test_a_stretch_begins_with_what_was_remembered(state):
+    lived, hidden = chunk(), chunk().memory.hidden
+    rows = jax.jit(LEARNER._rows)(state, lived)
+    rows = jax.tree.map(lambda x: x[:4], rows)
+    judge = jax.jit(lambda hidden, rows: LEARNER._loss(state.network, hidden, rows)[1])
+    expected = judge(hidden, rows)
+    for length in (1, 2):
+        before, cut = _stretches(state.network, hidden, rows, length)
+        for name, value in judge(before, cut).items():
+            np.testing.assert_allclose(value, expected[name], rtol=1e-4, atol=1e-6, err_msg=name)
+    expected = np.concatenate([rows.target[:2], rows.target[2:]], axis=1)
+    np.testing.assert_array_equal(cut.target, expected, "columns of two steps, in order")
+    assert not np.allclose(before[LIVES:], hidden), "the second begins where the first ended"
+
+
+def test_an_update_deals_single_steps(state):
+    learner = dataclasses.replace(LEARNER, stretch=1, minibatches=5)
+    after, metrics = jax.eval_shape(lambda: learner.update(state, chunk(), key=jr.key(0)))
+    assert jax.tree.structure(after) == jax.tree.structure(state), "the state's structure is kept"
+    assert all(x.shape == () for x in metrics.values())
+
+
+@pytest.mark.parametrize("num", [1, 2, 257])
+def test_shuffled_numbers_are_all_there(num):
+    shuffle = jax.jit(_shuffled, static_argnums=1)
+    orders = [np.asarray(shuffle(jr.key(i), num)) for i in range(3)]
+    for order in orders:
+        np.testing.assert_array_equal(np.sort(order), np.arange(num))
+    assert num < 3 or not (orders[0] == orders[1]).all(), "the order is luck"
 
 
 # --- the agent ------------------------------------------------------------------------------------

@@ -23,6 +23,7 @@ PLANS = {
         channels=(), features=7, aside=3, memory=6, heads=5, core="lstm", values=3,
         relu_heads=True, recalls=False,
     ),
+    "values apart": Plan(channels=(), features=7, aside=3, memory=6, heads=5, apart=True),
 }  # fmt: skip
 
 
@@ -112,6 +113,26 @@ def test_what_is_not_recalled_is_not_told_and_values_are_an_ensemble():
     assert values.shape == (TIME, BATCH, 3) and values.std(-1).min() > 0, "weights of their own"
     np.testing.assert_allclose(judgement.value, values.mean(-1), rtol=1e-5)
     np.testing.assert_allclose(judgement.doubt, values.std(-1), rtol=1e-4)
+
+
+@pytest.mark.parametrize("core", ["gru", "none"])
+def test_values_apart_share_nothing_with_the_policy(core):
+    senses = lived()
+    shared = built(dataclasses.replace(PLANS["values apart"], core=core, apart=False), senses)
+    network = built(dataclasses.replace(PLANS["values apart"], core=core), senses)
+    for mine, its in ((network.trunk, shared.trunk), (network.policy, shared.policy)):
+        assert eqx.tree_equal(mine, its), "the policy begins as it would with a shared trunk"
+    assert jax.tree.structure(network.apart) == jax.tree.structure(network.trunk)
+    assert not eqx.tree_equal(network.apart, network.trunk), "weights of their own"
+    memory = jax.tree.map(lambda x: jnp.zeros((BATCH, *x.shape)), network.init_memory())
+
+    def felt(told):
+        grads = jax.jit(jax.grad(lambda net: told(net(memory, senses)[1]).sum()))(network)
+        return [any(x.any() for x in jax.tree.leaves(part)) for part in (grads.trunk, grads.apart)]
+
+    assert felt(lambda judgement: judgement.value) == [False, True], "values read their own trunk"
+    policy = felt(lambda judgement: judgement.policy.logits[..., 0])
+    assert policy == [True, False], "the policy reads its own trunk"
 
 
 def test_half_precision_is_close_and_keeps_what_must_be_exact():

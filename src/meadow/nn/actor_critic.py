@@ -42,6 +42,8 @@ class ActorCritic(eqx.Module):
     Attributes:
         log_std: of the normal distribution, in units of half the box; None for discrete actions.
         box: where vectors must lie; None for discrete actions.
+        apart: what the values read, where they do not share the policy's trunk. Then the memory is
+            a pair, the policy's and theirs.
     """
 
     trunk: Trunk
@@ -49,10 +51,12 @@ class ActorCritic(eqx.Module):
     values: tuple[Head, ...]
     log_std: Float[Array, "num"] | None = None
     box: Box | None = None
+    apart: Trunk | None = None
 
     def init_memory(self) -> PyTree:
         """The memory at the start of a trial."""
-        return self.trunk.init_memory()
+        own = self.trunk.init_memory()
+        return own if self.apart is None else (own, self.apart.init_memory())
 
     def no_action(self) -> Shaped[Array, "*action"]:
         """What stands for the action before, where there is none."""
@@ -61,8 +65,14 @@ class ActorCritic(eqx.Module):
     def __call__(self, memory: PyTree, senses: Senses) -> tuple[PyTree, Judgement]:
         """Live through `senses`, `[time, *batch, ...]`: the memory after each step, and each
         judgement."""
-        memories, outputs = self.trunk(memory, senses)
-        values = [head(outputs, self.trunk.precision) for head in self.values]
+        if self.apart is None:
+            memories, outputs = self.trunk(memory, senses)
+            read = outputs
+        else:
+            own, outputs = self.trunk(memory[0], senses)
+            theirs, read = self.apart(memory[1], senses)
+            memories = own, theirs
+        values = [head(read, self.trunk.precision) for head in self.values]
         policy = self._policy(self.policy(outputs, self.trunk.precision))
         return memories, Judgement(policy, jnp.concatenate(values, axis=-1))
 
@@ -88,12 +98,16 @@ def actor_critic(
     box = None if isinstance(action_spec, Discrete) else action_spec
     if box is not None and (len(box.shape) != 1 or box.low == box.high):
         raise SpecError(f"`ActorCritic` chooses among actions or vectors, got {box}.")
-    keys = iter(jr.split(key, len(parts(observation)) + 4 + 2 * plan.values))
+    trunks = 2 if plan.apart else 1
+    num = trunks * (len(parts(observation)) + 2) + 2 + 2 * plan.values
+    keys = iter(jr.split(key, num))
     trunk = plan.trunk(observation, action_spec, keys)
     size = action_spec.num if isinstance(action_spec, Discrete) else math.prod(action_spec.shape)
     policy = plan.head(size, 0.01, keys)
     values = tuple(plan.head(1, 1.0, keys) for _ in range(plan.values))
-    return ActorCritic(trunk, policy, values, None if box is None else jnp.zeros(size), box)
+    log_std = None if box is None else jnp.zeros(size)
+    apart = plan.trunk(observation, action_spec, keys) if plan.apart else None
+    return ActorCritic(trunk, policy, values, log_std, box, apart)
 
 
 def _middle_and_half(box: Box) -> tuple[float, float]:

@@ -51,6 +51,8 @@ class Plan(eqx.Module):
         planes: filters of the convolution over a map of booleans; 0 for one dense layer.
         kernel: cells of it, either way.
         values: how many values are learnt, each with weights of its own; their mean is what counts.
+        apart: whether an actor-critic's values have a trunk of their own, as large as the policy's,
+            and share nothing with it, as is usual where actions are vectors.
         relu_heads: whether the hidden layer of policy and value has a ReLU, and not tanh.
         recalls: whether the network is told what it did, the reward of that, and where an episode
             begins, as an agent must be that adapts.
@@ -73,6 +75,7 @@ class Plan(eqx.Module):
     planes: int = eqx.field(static=True, default=16)
     kernel: int = eqx.field(static=True, default=3)
     values: int = eqx.field(static=True, default=1)
+    apart: bool = eqx.field(static=True, default=False)
     relu_heads: bool = eqx.field(static=True, default=False)
     recalls: bool = eqx.field(static=True, default=True)
 

@@ -108,7 +108,7 @@ class Collector:
         # What was acted is written in place; memories are kept, for they are told of.
         self._act = jax.jit(self._acts, donate_argnums=2)
         self._again = jax.jit(self._acts_again)
-        self._unacted = jax.jit(self._acts_nothing)
+        self._unacted: Callable[[], Acted] | None = None
 
     def start(self, life: Life, seed: int) -> None:
         """Take up these lives, or begin others in their place.
@@ -129,7 +129,9 @@ class Collector:
     def collect(self, state: Any, luck: Luck) -> Lived:
         """Live a chunk; `state` is what the agent is made of."""
         rows = Rows(self._blank(), self._blank(), np.zeros((self._length, self._host.num), bool))
-        memory, acted = self._memory, self._unacted(state, self._memory, luck.keys, rows.seen)
+        if self._unacted is None:
+            self._unacted = self._acts_nothing(state, self._memory, luck.keys, rows.seen)
+        memory, acted = self._memory, self._unacted()
         for t in range(self._length):
             luck = luck._replace(row=t)
             self._begin(self._waits(), luck, rows)
@@ -317,10 +319,19 @@ class Collector:
         )
         return where(who, new, memory), Acted(row, *rows), done[0]
 
-    def _acts_nothing(self, state: Any, memory: PyTree, keys: Array, seen: Said) -> Acted:
-        shapes = jax.eval_shape(self._policy, state, memory, keys_of(keys[0]), _row(seen, 0))[1:]
-        blank = jax.tree.map(lambda x: jnp.zeros((self._length, *x.shape), x.dtype), shapes)
-        return Acted(jnp.int32(0), *blank)
+    def _acts_nothing(
+        self, state: Any, memory: PyTree, keys: Array, seen: Said
+    ) -> Callable[[], Acted]:
+        """Makes what was done before the first row; it needs no arguments, whose passing would cost
+        more than the work."""
+        keys = jax.eval_shape(lambda keys: keys_of(keys[0]), keys)
+        shapes = jax.eval_shape(self._policy, state, memory, keys, _row(seen, 0))[1:]
+
+        def blank() -> Acted:
+            rows = jax.tree.map(lambda x: jnp.zeros((self._length, *x.shape), x.dtype), shapes)
+            return Acted(jnp.int32(0), *rows)
+
+        return jax.jit(blank)
 
 
 def _row(rows: Said, t: int) -> Said:
