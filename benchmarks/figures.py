@@ -56,6 +56,7 @@ FILES = {
         "cql": "rows_offline",
         "offline_ordering": "rows_offline",
         "d4pg_control": "rows_control",
+        "dqn_atari": "rows_control",
         "sac_control": "rows_control",
     },
 }

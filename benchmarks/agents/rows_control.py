@@ -5,12 +5,19 @@ import json
 import tempfile
 import time
 from pathlib import Path
+from typing import cast
 
+import jax
+import jax.random as jr
 import numpy as np
-from agents.case import SEEDS, SHOWN, Claim, Curves, recipe, show
+from agents.case import FIGURES, SEEDS, SHOWN, Claim, Curves, recipe, show
 
+from meadow.loops.inline import Inline
+from meadow.recipes.agents import AGENTS, rehearsed
 from meadow.recipes.looks import JUDGED
-from meadow.recipes.train import train
+from meadow.recipes.train import hosted, train
+from meadow.replay.replay import Replay
+from meadow.rollout.host import AbstractHost
 
 
 def learn(name: str) -> Curves:
@@ -42,6 +49,39 @@ def d4pg_control() -> None:
     """D4PG in the Control Suite: cartpole-swingup in 200,000 steps."""
     published = {"cartpole-swingup after 0.3 million steps, Acme": 870}
     row("d4pg_control", Claim("D4PG swings a cart's pole up within 200,000 steps", 700, published))
+
+
+def dqn_atari() -> None:
+    """DQN on Pong: 2,000 steps of everything, every frame kept once; no score is asked of a CPU."""
+    rehearsal = rehearsed(32, 0.25, 500, Replay(10_000, length=4, ends=500))
+    chosen = dataclasses.replace(AGENTS["dqn-atari"][1], rehearsal=rehearsal)
+    found = []
+    with hosted(chosen) as (experiment, host):
+        placement = Inline(experiment, cast(AbstractHost, host))
+        progress = placement.begin(key=jr.key(SHOWN))
+        for look in range(1, 11):
+            begun = time.perf_counter()
+            progress, metrics = placement.run(progress, 50)
+            loss, spent = float(metrics["loss"]), time.perf_counter() - begun
+            found.append((look * 50 * experiment.steps, loss, 50 * experiment.steps / spent))
+    curves = dict(
+        zip(("steps", "loss", "steps a second"), np.array(found).T[..., None], strict=True)
+    )
+    size = sum(x.nbytes for x in jax.tree.leaves(progress.store)) / 10_000
+    late = curves["loss"][3:]
+    verdict = {
+        "found": {
+            "bytes a step": size,
+            "steps a second": float(curves["steps a second"][-5:].mean()),
+        },
+        "passes": {
+            "every loss is finite": bool(np.isfinite(late).all()),
+            "a step takes little more than a frame of 84x84": size < 1.2 * 84 * 84,
+        },
+    }
+    panels = {"loss": ["loss"], "steps a second": ["steps a second"]}
+    claim = "DQN learns from Atari's frames, each kept once"
+    FIGURES.save("dqn_atari", claim, {"DQN": curves}, panels, verdict, along="steps")
 
 
 def sac_control() -> None:

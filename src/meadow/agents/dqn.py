@@ -6,8 +6,7 @@
 **return** runs over a window, but not past the end of an episode.
 **time limits** the worth of a truncated episode's true final observation follows; of a terminated
   one nothing.
-**differs from the papers in** its optimiser (Adam), as everybody's does; the target network begins
-  as the online one.
+**differs from the papers in** its optimiser (Adam, with gradients cut), as everybody's does.
 **reference** Mnih et al., Human-level control through deep reinforcement learning, 2015; van
   Hasselt et al., Deep Reinforcement Learning with Double Q-learning, 2016; Wang et al., 2016
   (duelling); Schaul et al., 2016 (weights and surprise); Bellemare et al., 2017 (C51); Dabney et

@@ -10,8 +10,9 @@
   what would have followed; only where the environment says that nothing follows it is 0.
 **actions that are vectors** are drawn from a normal distribution whose spread is learnt but does
   not depend on what is seen; what was drawn is learnt from, what is done is cut to the box.
-**differs from the papers in** nothing but its return and its time limits, and not in the latter
-  where `bootstrap` is false.
+**differs from the papers in** its return and its time limits, the latter not where `bootstrap` is
+  false; and as the first paper's published code does: values that are clipped, advantages in units
+  of how they spread in a minibatch, gradients that are cut.
 **reference** Schulman et al., Proximal Policy Optimization Algorithms, 2017, eq. 7 and 9; Duan et
   al., RL^2, 2016; Nikulin et al., XLand-MiniGrid, 2023, for the presets.
 """

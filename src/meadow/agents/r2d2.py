@@ -7,9 +7,9 @@
 **time limits** the worth of a truncated episode's true final observation follows; of a terminated
   one nothing.
 **memory** is kept for a whole trial, whatever its episodes; a window may span several trials.
-**differs from the papers in** the loss's mean over a window, where others sum; in the optimiser of
-  the first (Adam, with gradients cut); and in the share of random actions, which is drawn for each
-  episode, where every actor has one of its own.
+**differs from the papers in** the loss's mean over a window, where others sum; in gradients that
+  are cut; and in the share of random actions, which is drawn for each episode, where every actor
+  has one of its own.
 **reference** Kapturowski et al., Recurrent Experience Replay in Distributed Reinforcement Learning,
   2019; Pohlen et al., Observe and Look Further, 2018 (rescaling); Horgan et al., Distributed
   Prioritized Experience Replay, 2018 (shares of random actions).
