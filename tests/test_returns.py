@@ -189,7 +189,7 @@ def test_several_steps_are_taken_one_by_one(seed):
         np.testing.assert_allclose(one, [total, discount, row], atol=1e-5, err_msg="R, D, row")
 
 
-def test_so_many_steps_are_discounted_so_often():
+def test_acme_1_so_many_steps_are_discounted_so_often():
     ones, never = np.ones((3, 1), np.float32), np.zeros((3, 1), bool)
     reward, discount, row = as_one(ones, 0.9 * ones, never)
     np.testing.assert_allclose(discount, 0.9**3, rtol=1e-6, err_msg="gamma^n, not gamma^(n - 1)")

@@ -239,7 +239,7 @@ def test_updates_are_the_formulas(learner, exact):
     assert max(jax.tree.leaves(moved)) > 1e-3, "network and target are told apart"
 
 
-def test_the_target_begins_as_the_network():
+def test_acme_3_the_target_begins_as_the_network():
     row = jax.tree.map(lambda x: x[0, 0], windows().timestep)
     state = LEARNER.init(row, Discrete(ACTIONS), key=jr.key(0))
     assert eqx.tree_equal(state.network, state.target), "two networks drawn apart"
@@ -277,7 +277,7 @@ def test_the_share_of_random_actions_falls_in_a_line():
     np.testing.assert_allclose(shares, [0.9, 0.7, 0.1, 0.1], rtol=1e-6)
 
 
-def test_actions_are_the_best_or_any(exact):
+def test_acme_2_actions_are_the_best_or_any_and_greedy_is_greedy(exact):
     network = begun(LEARNER).network
     timestep = _timestep(StepType.MID, 0.0, np.ones(SEEN, np.float32))
     best = mean(LEARNER.worth, judged(exact(network), np.ones((1, SEEN)))[0]).argmax()

@@ -83,7 +83,7 @@ def begun(learner: Normalised) -> Any:
     return learner.init(example, Discrete(2), key=jr.key(0))
 
 
-def test_statistics_are_those_of_all_that_was_lived_and_each_row_counts_once():
+def test_acme_11_statistics_are_of_what_was_lived_and_each_row_counts_once():
     learner = Normalised(Notes())
     state, chunks = begun(learner), [chunk(seed) for seed in range(3)]
     for lived in chunks:

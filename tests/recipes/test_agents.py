@@ -23,7 +23,7 @@ def test_whoever_anneals_is_told_how_often_it_will_learn():
 
 
 @pytest.mark.parametrize("name", sorted(AGENTS.keys() - OUTSIDE))
-def test_a_run_is_as_long_as_it_says_and_judged_ten_times(name: str):
+def test_acme_10_a_run_is_as_long_as_it_says_and_judged_ten_times(name: str):
     recipe = AGENTS[name][1]
     steps = recipe.steps
     assert steps % (recipe.lives * recipe.length) == 0 and steps >= 10_000

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 
+import equinox as eqx
 import jax
 import jax.random as jr
 import pytest
@@ -39,6 +40,13 @@ def test_it_is_judged_on_the_way(run):
     assert ["judged" in line for line in lines] == [False, True, True], "twice over the run"
     assert lines[0]["return"] == lines[0]["length"] > 8, "a step is paid 1, by the episode"
     assert lines[0]["loss"] is None and lines[-1]["loss"] > 0, "it learns after 1,000 steps"
+
+
+def test_acme_5_who_judges_has_environments_and_luck_of_its_own(run, tmp_path):
+    """A run that nobody judges is the same to the bit."""
+    unseen = train(dataclasses.replace(TINY, looks=0), tmp_path / "unseen").run
+    learners = [load(one, TINY)[1] for one in (run, unseen)]
+    assert eqx.tree_equal(*learners), "who was judged on the way has learnt something else"
 
 
 def test_the_best_acts_by_itself(run):

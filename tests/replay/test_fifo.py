@@ -22,7 +22,7 @@ def _span(added: int) -> Span:
 
 
 @given(st.lists(st.tuples(st.integers(0, 4), st.booleans()), max_size=12))
-def test_a_queue(steps):
+def test_acme_6_a_queue_keeps_its_order(steps):
     """Against a list: so many numbers are added, then windows drawn or not."""
     state, added, waiting = QUEUE.init(PLACES, LIVES), 0, []
     for more, draws in steps:

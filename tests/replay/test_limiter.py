@@ -79,7 +79,7 @@ def test_a_stack_is_limited_like_a_queue():
         ({"low": 2.5, "least": 2}, "Lower `low`"),
     ],
 )
-def test_rules_that_lock_are_errors(rule, message):
+def test_acme_16_rules_that_lock_are_errors(rule, message):
     with pytest.raises(SpecError, match=message):
         Limiter(**rule)
 
@@ -106,7 +106,7 @@ def test_due_is_what_a_loop_would_do(ratio, least, num):
 
 @pytest.mark.parametrize("ratio", [Fraction(1, 4), Fraction(314_159, 100_000), Fraction(999, 997)])
 @pytest.mark.parametrize("num", [1, 256, 5000])
-def test_due_is_exact_up_to_the_last_count(ratio, num):
+def test_acme_4_due_is_exact_up_to_the_last_count(ratio, num):
     """Where nobody could count with a loop; 32 bits hold what is counted, not its products."""
     inserts = 2**31 - 1 - np.random.default_rng(0).integers(0, 2**30, 20)
     inserts = inserts if ratio < 1 or num > 3 else inserts // 4

@@ -77,7 +77,7 @@ def test_weights_take_the_bias_back(full, surprises, key):
     np.testing.assert_allclose(drawn.weight, wanted / wanted.max(), rtol=1e-4)
 
 
-def test_what_is_new_has_the_greatest_priority_that_was_told():
+def test_acme_9_what_is_new_has_the_greatest_priority_that_was_told():
     """And not 1, which may be far more or far less than any surprise."""
     for least, most in ((1e-3, 2e-3), (50.0, 90.0)):
         state = told(SELECTOR, grown(2), 2, [(0, 0), (1, 2)], [least, most])
@@ -89,7 +89,7 @@ def test_what_is_new_has_the_greatest_priority_that_was_told():
     assert (leaves(grown(1))[0] == 1).all(), "1 where nothing was told yet"
 
 
-def test_stale_draws_are_passed_over():
+def test_acme_8_stale_draws_are_passed_over():
     """Their place holds another window by now."""
     state = grown(PLACES + 2)
     after = told(SELECTOR, state, PLACES + 2, [(0, 0), (1, 2), (2, 1)], [9.0, 9.0, 4.0])

@@ -128,7 +128,7 @@ def _bytes(state) -> int:
 
 
 @pytest.mark.parametrize("dtype", [jnp.uint8, jnp.float32])
-def test_an_observation_is_kept_once(lived, dtype):
+def test_acme_7_an_observation_is_kept_once(lived, dtype):
     """One a row and one an end, not two a row; the rest of a row is a few words."""
     size, rows, ends = 800, 200, 20
     chunk = lived(10, 2, size=size).chunk(0, 10)
