@@ -6,8 +6,10 @@ from jaxtyping import Array, Int, Key, PyTree
 from meadow.core.environment import AbstractEnvironment
 from meadow.core.errors import MeadowError
 from meadow.core.spec import ActionSpec
+from meadow.core.task import AbstractTaskSpace
 from meadow.core.timestep import TimeStep
 from meadow.rollout.host import AbstractHost
+from meadow.tasks.only import Only
 
 
 class Outside(AbstractEnvironment[Int[Array, ""], tuple[()]]):
@@ -61,6 +63,26 @@ class Outside(AbstractEnvironment[Int[Array, ""], tuple[()]]):
             f"{self.name!r} is a program that must be opened before anybody lives in it. Write "
             "`with hosted(recipe) as (experiment, host): Inline(experiment, host)`."
         )
+
+
+def compiled(world: str) -> tuple[AbstractEnvironment, AbstractTaskSpace] | None:
+    """An environment of a library that JAX compiles, by a name such as gymnax:CartPole-v1 or
+    brax:ant, and the tasks that come with it; None where the name is of no such library.
+
+    Raises:
+        UnknownNameError: the library has no such environment.
+        MeadowError: it is not installed.
+    """
+    library, _, name = world.partition(":")
+    if library == "gymnax":
+        from meadow.interop.from_gymnax import FromGymnax, Parameters
+
+        return FromGymnax(name), Parameters(name)
+    if library == "brax":
+        from meadow.interop.from_brax import FromBrax
+
+        return FromBrax(name), Only(0)
+    return None
 
 
 def is_outside(world: str) -> bool:

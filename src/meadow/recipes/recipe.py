@@ -19,7 +19,7 @@ from meadow.envs.xland.environment import XLand
 from meadow.loops.iteration import Experiment, spent, updated
 from meadow.loops.rehearsal import Rehearsal
 from meadow.recipes.choosing import Choosing, Place, choose
-from meadow.recipes.outside import Outside, is_outside
+from meadow.recipes.outside import Outside, compiled, is_outside
 from meadow.rollout.life import Trial
 from meadow.tasks.only import Only
 from meadow.tasks.rulesets import Rulesets, Within
@@ -120,7 +120,7 @@ class Recipe:
 
     def elsewhere(self, world: str) -> "Recipe":
         """The same recipe in a published environment, with the tasks that come with it; or in one
-        of another library (`meadow.recipes.outside`), whose task is its own affair.
+        of another library (`meadow.recipes.outside`), with its parameters where it is compiled.
 
         Only tasks with a goal and rules can be held out; of others all are trained on.
 
@@ -130,6 +130,9 @@ class Recipe:
         if is_outside(world):
             outside = {"environment": Outside(world), "tasks": Only(0), "held_out": 0.0}
             return dataclasses.replace(self, **outside)
+        if (found := compiled(world)) is not None:
+            environment, tasks = found
+            return dataclasses.replace(self, environment=environment, tasks=tasks, held_out=0.0)
         environment, tasks = make(world, observe=getattr(self.environment, "observe", ()))
         held_out = self.held_out if isinstance(environment, XLand) else 0.0
         return dataclasses.replace(self, environment=environment, tasks=tasks, held_out=held_out)
