@@ -3,9 +3,10 @@
 References: Osband et al., Behaviour Suite for Reinforcement Learning, 2020.
 """
 
+import contextlib
 import dataclasses
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -159,6 +160,22 @@ def _scored(setting: str, episodes: int, whole: int, out: Path) -> Scored:
 
     frame, _ = csv_load.load_bsuite(str(out))
     one: Any = frame[frame.bsuite_id == setting]
-    row = summary_analysis.bsuite_score(one).iloc[0]
+    with _older_pandas():
+        row = summary_analysis.bsuite_score(one).iloc[0]
     tags = tuple(summary_analysis.BSUITE_INFO[row.bsuite_env].tags)
     return Scored(setting, float(row.score), tags, episodes, whole)
+
+
+@contextlib.contextmanager
+def _older_pandas() -> Iterator[None]:
+    """bsuite's score of the deep sea asks series to `append`, which they could before pandas 2."""
+    import pandas
+
+    series: Any = pandas.Series
+    if mended := not hasattr(series, "append"):
+        series.append = lambda self, other: pandas.concat([self, other])
+    try:
+        yield
+    finally:
+        if mended:
+            del series.append
