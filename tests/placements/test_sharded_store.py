@@ -20,6 +20,7 @@ from meadow.replay.limiter import Limiter
 from meadow.replay.prioritised import Prioritised
 from meadow.replay.replay import Replay
 from meadow.rollout.life import Trial
+from meadow.runs.folder import Run
 from meadow.testing.laws.store import LIVES, numbered
 from meadow.testing.probes import Choice, TimeLimit
 
@@ -125,6 +126,17 @@ def test_a_run_with_a_store_over_two_devices(rehearsing):
     assert [x.data.shape for x in words.addressable_shards] == [(1, *words.shape[1:])] * 2
     assert words.shape[1:3] == (256 // 8, 4), "each has the rows of half of the lives"
     assert jax.tree.leaves(progress.learner)[0].sharding.is_fully_replicated
+
+
+def test_such_a_run_is_saved_and_goes_on_bit_for_bit(rehearsing, same_bits, tmp_path):
+    sharded, run = Sharded(rehearsing, devices=jax.devices()[:2]), Run.create(tmp_path / "run", {})
+    whole, _ = sharded.run(sharded.begin(key=jr.key(0)), 6)
+    half, _ = sharded.run(sharded.begin(key=jr.key(0)), 3)
+    run.checkpoint(3, half)
+    _, restored = run.restore(sharded.begin(key=jr.key(9)))
+    resumed, _ = sharded.run(restored, 3)
+    same_bits(resumed, whole, "rows, priorities and luck are those of a run that never stopped")
+    assert resumed.store.rows.words.sharding == whole.store.rows.words.sharding
 
 
 def test_what_does_not_divide_is_an_error(rehearsing, mesh):
