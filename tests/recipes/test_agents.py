@@ -1,4 +1,4 @@
-"""Recipes of agents: how often they learn is known before they begin, and each has its row."""
+"""Recipes of agents: how often they learn, how long they run, and when they are judged."""
 
 import dataclasses
 
