@@ -268,6 +268,7 @@ def test_locks_are_opened_often_enough(seen):
     assert seen["unlocked"] >= AT_LEAST, "the moments hardly test keys"
 
 
+@pytest.mark.slow
 def test_long_lives_agree(both, assert_same):
     """Both go their own way for 300 steps of published tasks, reset alike where episodes end."""
     height, width, view, layouts = SHAPES[1]

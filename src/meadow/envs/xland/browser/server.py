@@ -5,6 +5,7 @@ lies below a random word that only the printed address tells, foreign host names
 (a name on the web may be made to point here), and no game is opened for a page of another origin.
 """
 
+import contextlib
 import mimetypes
 import os
 import secrets
@@ -65,11 +66,10 @@ def serve(menu: Menu, world: str, kind: str | None = None, seed: int = 0, port: 
         print(f"Play at {address}\nCtrl-C ends it.", flush=True)
         if _has_display():
             webbrowser.open(address)
-        try:
-            server = uvicorn.Server(settings(app(menu, world, kind, seed, token=token)))
+        server = uvicorn.Server(settings(app(menu, world, kind, seed, token=token)))
+        with contextlib.suppress(KeyboardInterrupt):  # which it may swallow or hand on
             server.run(sockets=[listening])
-        except KeyboardInterrupt:
-            print("Ended.")
+        print("Ended.")
 
 
 def listen(port: int) -> socket.socket:
