@@ -9,6 +9,7 @@ from meadow.core.errors import SpecError
 from meadow.core.spec import ActionSpec, Discrete
 from meadow.nn.head import Head
 from meadow.nn.plan import Plan, parts
+from meadow.nn.product import product
 from meadow.nn.trunk import Senses, Trunk
 
 
@@ -36,13 +37,26 @@ class QNetwork(eqx.Module):
         """Live through `senses`, `[time, *batch, ...]`: the memory after each step, and what every
         action is worth."""
         memories, outputs = self.trunk(memory, senses)
-        precision = self.trunk.precision
-        worth = self.actions(outputs, precision)
-        worth = worth.reshape(*worth.shape[:-1], -1, self.size)
-        if self.state is not None:
-            value = self.state(outputs, precision)[..., None, :]
-            worth = value + worth - worth.mean(axis=-2, keepdims=True)
-        return memories, worth
+        precision, actions, state = self.trunk.precision, self.actions, self.state
+        if state is None:
+            worths = self._each(actions(outputs, precision))
+        elif state.hidden is None and actions.hidden is None:
+            # Both are linear, and so is what becomes of them: one product, not two.
+            weight = self._duel(actions.last.weight, state.last.weight)
+            bias = self._duel(actions.last.bias, state.last.bias)
+            worths = self._each(product(outputs, weight.reshape(len(weight), -1))) + bias
+        else:
+            worths = self._duel(actions(outputs, precision), state(outputs, precision))
+        return memories, worths
+
+    def _duel(
+        self, actions: Float[Array, "*batch both"], state: Float[Array, "*batch size"]
+    ) -> Float[Array, "*batch actions size"]:
+        each = self._each(actions)
+        return state[..., None, :] + each - each.mean(axis=-2, keepdims=True)
+
+    def _each(self, told: Float[Array, "*batch both"]) -> Float[Array, "*batch actions size"]:
+        return told.reshape(*told.shape[:-1], -1, self.size)
 
 
 def taken(
