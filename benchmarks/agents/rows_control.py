@@ -4,6 +4,8 @@ import dataclasses
 import json
 import tempfile
 import time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from typing import cast
 
@@ -21,8 +23,9 @@ from meadow.rollout.host import AbstractHost
 
 
 def learn(name: str) -> Curves:
-    """Train with each seed, one after the other: what the looks on the way found."""
-    seeds = [_trained(name, SHOWN + i) for i in range(SEEDS)]
+    """Train with each seed in a process of its own: what the looks on the way found."""
+    with ProcessPoolExecutor(SEEDS, mp_context=get_context("spawn")) as pool:
+        seeds = list(pool.map(_trained, [name] * SEEDS, range(SHOWN, SHOWN + SEEDS)))
     curves = np.stack(seeds, axis=-1)
     names = ("steps", "return", "core_seconds")
     return {name: curves[:, i] for i, name in enumerate(names)}
