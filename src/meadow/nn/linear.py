@@ -24,6 +24,7 @@ from jaxtyping import Array, Bool, Complex, Float, Key
 
 from meadow.nn.dense import Dense
 from meadow.nn.memory import AbstractMemory
+from meadow.nn.norm import normed
 from meadow.nn.product import product
 
 _STEPS = (1e-3, 1e-1)  # the range that a layer's steps are drawn from at first
@@ -120,12 +121,7 @@ class Layer(eqx.Module):
         states = jnp.concatenate([states.real, states.imag], axis=-1)
         y = jax.nn.gelu(product(states, self.outward.astype(dtype)) + self.skip * x)
         y = y * jax.nn.sigmoid(self.gate(y.astype(dtype)).astype(jnp.float32))
-        return self._norm(x + y), states
-
-    def _norm(self, x: Array) -> Array:
-        x = x - x.mean(axis=-1, keepdims=True)
-        spread = jnp.sqrt((x**2).mean(axis=-1, keepdims=True) + 1e-6)
-        return x / spread * self.scale + self.shift
+        return normed(x + y) * self.scale + self.shift, states
 
 
 def spectrum(num: int) -> np.ndarray:

@@ -9,6 +9,7 @@ import jax.random as jr
 from jaxtyping import Array, Float, Key
 
 from meadow.nn.dense import Dense
+from meadow.nn.norm import normed
 
 
 class MLP(eqx.Module):
@@ -48,10 +49,5 @@ class MLP(eqx.Module):
         *hidden, last = self.layers
         for i, layer in enumerate(hidden):
             x = layer(x)
-            x = jnp.tanh(_normed(x)) if self.normed and i == 0 else jax.nn.relu(x)
+            x = jnp.tanh(normed(x)) if self.normed and i == 0 else jax.nn.relu(x)
         return last(x)
-
-
-def _normed(x: Array) -> Array:
-    x = x - x.mean(axis=-1, keepdims=True)
-    return x / jnp.sqrt((x**2).mean(axis=-1, keepdims=True) + 1e-6)

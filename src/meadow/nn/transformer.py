@@ -23,6 +23,7 @@ from jaxtyping import Array, Bool, Float, Int, Key
 from meadow.core.errors import SpecError
 from meadow.nn.dense import Dense
 from meadow.nn.memory import AbstractMemory
+from meadow.nn.norm import normed
 
 _HEAD = 32  # numbers of a head, or all there are where that does not divide them
 _BASE = 10_000.0  # the slowest rotation takes so many steps for a radian
@@ -102,7 +103,7 @@ class Transformer(AbstractMemory):
         kept = jnp.moveaxis(jnp.stack(told)[:, last], (0, 2), (-3, -2))
         known = jnp.minimum(here.reshape(-1, *[1] * (forget.ndim - 1)) + 1 - begins, self.window)
         blank = jnp.arange(self.window) < self.window - known[..., None, None]
-        return _norm(x), Cache(jnp.where(blank[..., None], 0.0, kept), known.astype(jnp.float32))
+        return normed(x), Cache(jnp.where(blank[..., None], 0.0, kept), known.astype(jnp.float32))
 
 
 class Block(eqx.Module):
@@ -129,7 +130,7 @@ class Block(eqx.Module):
     ) -> tuple[Float[Array, "time *batch width"], Float[Array, "place *batch both"]]:
         """The output, and keys and values from `before` on."""
         width = x.shape[-1]
-        asked, told = jnp.split(self.told(_norm(x).astype(dtype)), [width], axis=-1)
+        asked, told = jnp.split(self.told(normed(x).astype(dtype)), [width], axis=-1)
         told = jnp.concatenate([before, told.astype(jnp.float32)])
         heads = width // _HEAD if width % _HEAD == 0 else 1
         keys, values = (_parted(y, heads) for y in jnp.split(told, 2, axis=-1))
@@ -141,7 +142,7 @@ class Block(eqx.Module):
         share = jax.nn.softmax(jnp.where(seen[..., None, :], fit, -jnp.inf), axis=-1)
         found = jnp.einsum("t...hs,s...hd->t...hd", share.astype(dtype), values.astype(dtype))
         x = x + self.out(found.reshape(x.shape)).astype(jnp.float32)
-        hidden = jax.nn.gelu(self.wide(_norm(x).astype(dtype)))
+        hidden = jax.nn.gelu(self.wide(normed(x).astype(dtype)))
         return x + self.narrow(hidden).astype(jnp.float32), told
 
 
@@ -176,8 +177,3 @@ def _turned(
     first, second = jnp.split(x, 2, axis=-1)
     cos, sin = jnp.cos(angle), jnp.sin(angle)
     return jnp.concatenate([first * cos - second * sin, first * sin + second * cos], axis=-1)
-
-
-def _norm(x: Float[Array, "*batch width"]) -> Float[Array, "*batch width"]:
-    x = x - x.mean(axis=-1, keepdims=True)
-    return x / jnp.sqrt((x**2).mean(axis=-1, keepdims=True) + 1e-6)
