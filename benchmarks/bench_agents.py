@@ -22,9 +22,7 @@ one JSON object; a row whose peer is not installed is left out.
 import functools
 import importlib.util
 import json
-import os
 import statistics
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -34,7 +32,7 @@ import compiled_case
 import host_case
 import replay_case
 import tyro
-from bench_env import machine, spread
+from bench_env import begin_on, machine, spread
 
 RESULTS = Path(__file__).parent / "results"
 OURS = "meadow"
@@ -183,10 +181,7 @@ def main(
         cores: so many processor cores for every side; 0 for all.
         save: also write everything to benchmarks/results/bench_agents.json.
     """
-    if cores and cores < len(os.sched_getaffinity(0)):
-        # Threads begin when JAX is imported: begin again, with fewer cores to begin them on.
-        os.sched_setaffinity(0, set(sorted(os.sched_getaffinity(0))[:cores]))
-        os.execv(sys.executable, [sys.executable, *sys.argv])
+    begin_on(cores)
     where, results, begun = machine(), {}, time.perf_counter()
     print(", ".join(f"{key} {value}" for key, value in where.items()), flush=True)
     for row in only:

@@ -185,6 +185,14 @@ def spread(values: list[float]) -> dict[str, float]:
     return {"median": statistics.median(values), "min": min(values), "max": max(values)}
 
 
+def begin_on(cores: int) -> None:
+    """Run this program on so many processor cores; 0 for all there are."""
+    if cores and cores < len(os.sched_getaffinity(0)):
+        # Threads begin when JAX is imported: begin again, with fewer cores to begin them on.
+        os.sched_setaffinity(0, set(sorted(os.sched_getaffinity(0))[:cores]))
+        os.execv(sys.executable, [sys.executable, *sys.argv])
+
+
 def machine() -> dict[str, Any]:
     """Where the numbers were measured."""
     info = Path("/proc/cpuinfo")
@@ -268,10 +276,7 @@ def main(
         save: also write everything to benchmarks/results: bench_env.json for one core,
             bench_env_cores_N.json for several, bench_env_DEVICE.json for another device.
     """
-    if cores and cores < len(os.sched_getaffinity(0)):
-        # Threads begin when JAX is imported: begin again, with fewer cores to begin them on.
-        os.sched_setaffinity(0, set(sorted(os.sched_getaffinity(0))[:cores]))
-        os.execv(sys.executable, [sys.executable, *sys.argv])
+    begin_on(cores)
     where = machine()
     print(", ".join(f"{key} {value}" for key, value in where.items()))
     cases = tuple(Case("R4", 13, "medium", num, 32) for num in environments) or CASES

@@ -28,16 +28,14 @@ object; a peer that is not installed is left out.
 
 import importlib
 import json
-import os
 import statistics
-import sys
 import time
 from pathlib import Path
 from typing import Any, Literal
 
 import peer_mended
 import tyro
-from bench_env import machine, spread
+from bench_env import begin_on, machine, spread
 from ued_case import Case, Side
 
 RESULTS = Path(__file__).parent / "results"
@@ -166,10 +164,7 @@ def main(only: tuple[Row, ...] = ROWS, rounds: int = 3, cores: int = 1, save: bo
         cores: so many processor cores for every side; 0 for all.
         save: also write everything to benchmarks/results/bench_ued.json.
     """
-    if cores and cores < len(os.sched_getaffinity(0)):
-        # Threads begin when JAX is imported: begin again, with fewer cores to begin them on.
-        os.sched_setaffinity(0, set(sorted(os.sched_getaffinity(0))[:cores]))
-        os.execv(sys.executable, [sys.executable, *sys.argv])
+    begin_on(cores)
     where = machine() | {peer: peer_mended.installed(peer) for peer in PEERS}
     print(", ".join(f"{key} {value}" for key, value in where.items()), flush=True)
     begun, sides = time.perf_counter(), {}
