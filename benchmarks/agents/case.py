@@ -15,6 +15,7 @@ import jax.random as jr
 import numpy as np
 from curves import Figures, interval
 
+from meadow.core.agent import AbstractAgent
 from meadow.evaluation.greedy import greedy
 from meadow.evaluation.trials import lived
 from meadow.loops.compiled import Compiled
@@ -84,9 +85,8 @@ def judged(experiment: Experiment) -> Any:
     """The mean return of some episodes of every seed's greedy agent, as a compiled function."""
 
     def one(progress: Progress, key: jax.Array) -> jax.Array:
-        agent = greedy(experiment.agent(progress.learner))
-        tasks = experiment.curriculum.sample(progress.curriculum, EPISODES, key=key).tasks
-        return lived(experiment.environment, agent, tasks, 1, key=key).returns.mean()
+        agent = experiment.agent(progress.learner)
+        return returned(experiment, agent, progress.curriculum, key)
 
     def all_seeds(progress: Progress, key: jax.Array) -> jax.Array:
         held = progress.learner, progress.curriculum
@@ -95,6 +95,18 @@ def judged(experiment: Experiment) -> Any:
         )
 
     return jax.jit(all_seeds)
+
+
+def returned(
+    experiment: Experiment, agent: AbstractAgent, curriculum: Any, key: jax.Array
+) -> jax.Array:
+    """The mean return of some episodes of an agent without its luck.
+
+    Args:
+        curriculum: what the experiment's curriculum knows.
+    """
+    tasks = experiment.curriculum.sample(curriculum, EPISODES, key=key).tasks
+    return lived(experiment.environment, greedy(agent), tasks, 1, key=key).returns.mean()
 
 
 def reached(curves: Curves, claim: Claim) -> np.ndarray:

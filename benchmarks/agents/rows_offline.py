@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import jax
 import jax.random as jr
 import numpy as np
-from agents.case import EPISODES, SEEDS, SHOWN, Claim, Curves, reached, recipe, show
+from agents.case import SEEDS, SHOWN, Claim, Curves, reached, recipe, returned, show
 
 from meadow.agents.bc import BC
 from meadow.agents.cql import CQL
@@ -21,8 +21,6 @@ from meadow.agents.sac import SAC
 from meadow.agents.td3 import TD3
 from meadow.core.learner import AbstractLearner
 from meadow.data.recorded import Recorded
-from meadow.evaluation.greedy import greedy
-from meadow.evaluation.trials import lived
 from meadow.loops.compiled import Compiled
 from meadow.loops.offline import Offline, recorded
 from meadow.nn.critic import CriticPlan
@@ -70,10 +68,8 @@ def _learnt(learner: AbstractLearner, data: Recorded, batch: int) -> np.ndarray:
 
     @jax.jit
     def judge(state, key):
-        curriculum = experiment.curriculum
-        tasks = curriculum.sample(curriculum.init(key=key), EPISODES, key=key).tasks
-        agent = greedy(learner.agent(state))
-        return lived(experiment.environment, agent, tasks, 1, key=key).returns.mean()
+        known = experiment.curriculum.init(key=key)
+        return returned(experiment, learner.agent(state), known, key)
 
     found = []
     for look in range(1, LOOKS + 1):
