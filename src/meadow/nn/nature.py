@@ -12,6 +12,7 @@ import jax.random as jr
 from jaxtyping import Array, DTypeLike, Float, Key, UInt8
 
 from meadow.core.errors import SpecError
+from meadow.nn.convolution import convolution
 from meadow.nn.encoder import AbstractEncoder
 
 LAYERS = ((32, 8, 4), (64, 4, 2), (64, 3, 1))  # filters, kernel, stride
@@ -62,9 +63,6 @@ class Nature(AbstractEncoder):
         *batch, _, _, _ = observation.shape
         x = observation.reshape(-1, *observation.shape[-3:]).astype(dtype) / 255
         for weight, bias, (_, _, stride) in zip(self.weights, self.biases, LAYERS, strict=True):
-            x = jax.lax.conv_general_dilated(
-                *(x, weight.astype(dtype), (stride, stride), "VALID"),
-                dimension_numbers=("NHWC", "HWIO", "NHWC"),
-            )
+            x = convolution(x, weight.astype(dtype), stride)
             x = jax.nn.relu(x + bias.astype(dtype))
         return x.reshape(*batch, -1)

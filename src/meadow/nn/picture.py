@@ -11,6 +11,7 @@ import jax.random as jr
 from jaxtyping import Array, DTypeLike, Float, Key, UInt8
 
 from meadow.core.errors import SpecError
+from meadow.nn.convolution import convolution
 from meadow.nn.encoder import AbstractEncoder
 
 CHANNELS = (16, 32, 32, 32)
@@ -59,8 +60,5 @@ class Picture(AbstractEncoder):
         *batch, _, _, _ = observation.shape
         x = observation.reshape(-1, *observation.shape[-3:]).astype(dtype) / 255
         for weight, bias in zip(self.weights, self.biases, strict=True):
-            x = jax.lax.conv_general_dilated(
-                x, weight.astype(dtype), (2, 2), "VALID", dimension_numbers=("NHWC", "HWIO", "NHWC")
-            )
-            x = jax.nn.relu(x + bias.astype(dtype))
+            x = jax.nn.relu(convolution(x, weight.astype(dtype), 2) + bias.astype(dtype))
         return x.reshape(*batch, -1)

@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Array, Bool, DTypeLike, Float, Key
 
 from meadow.core.errors import SpecError
+from meadow.nn.convolution import convolution
 from meadow.nn.dense import Dense
 from meadow.nn.encoder import AbstractEncoder
 from meadow.nn.product import product
@@ -92,11 +93,7 @@ class Planes(AbstractEncoder):
     def _convolved(self, x: Array) -> Array:
         """The convolution as such: `[examples, h, w, filters]`."""
         weight = self.layer.weight.reshape(self.kernel, self.kernel, self.shape[2], -1)
-        return jax.lax.conv_general_dilated(
-            *(x.reshape(-1, *self.shape), weight.astype(x.dtype)),
-            *((1, 1), "VALID"),
-            dimension_numbers=("NHWC", "HWIO", "NHWC"),
-        )
+        return convolution(x.reshape(-1, *self.shape), weight.astype(x.dtype), 1)
 
 
 def _meeting(shape: tuple[int, int, int], kernel: int) -> np.ndarray:
