@@ -21,7 +21,7 @@ LOGITS = jnp.log(jnp.array([0.25, 0.75]))
 PARTS = TanhNormal(Normal(jnp.array([[-1.0], [0.8]]), jnp.log(jnp.array([[0.3], [0.2]]))))
 MIXED = Mixture(LOGITS, PARTS)
 BOX = Box((2,), -1.0, 3.0)
-ADAM = optax.adam(0.05)
+ADAM = optax.adam(0.02)
 
 
 def test_the_density_is_the_weighted_sum_and_sums_to_one():
@@ -50,9 +50,9 @@ def test_a_batch_of_mixtures_is_each_of_them():
 
 
 def test_a_mixture_tells_two_ways_apart_where_one_normal_cannot():
-    """What is done is either -0.5 or 2.5 in both numbers: a single mode lies on one of them."""
+    """What is done is about -0.5 or about 2.5 in both numbers: a single mode lies on one of them."""
     seen, action = jnp.zeros((256, 1)), jnp.where(jnp.arange(256) % 2, -0.5, 2.5)
-    action = jnp.stack([action, action], axis=-1)
+    action = action[:, None] + 0.1 * jr.normal(jr.key(0), (256, 2))
     losses = {}
     for parts in (1, 2):
         policy = PolicyPlan((8,), parts=parts).cloning(seen[0], BOX, key=jr.key(1))
