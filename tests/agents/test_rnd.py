@@ -93,7 +93,7 @@ def test_treasure_is_found_by_who_looks_for_what_is_new():
     def returns(learner: AbstractLearner) -> np.ndarray:
         """Of the second thousand episodes, `[seeds]`."""
         experiment = Experiment(
-            environment=DeepSea(size=12),
+            environment=DeepSea(size=14),
             curriculum=Uniform(Choice(1)),
             learner=learner,
             trial=Trial(episodes=1),
@@ -101,9 +101,9 @@ def test_treasure_is_found_by_who_looks_for_what_is_new():
             length=60,
             rehearsal=Rehearsal(Replay(50_000), 32, Limiter.ratio_of(32.0, 200)),
         )
-        run = Compiled(experiment, seeds=3)
+        run = Compiled(experiment, seeds=6)
         progress, _ = run.run(run.begin(key=jr.key(0)), 200)
         return np.asarray(run.run(progress, 200)[1]["return"])
 
-    assert (returns(RND(plain)) > 0.5).all(), "it did not find the treasure on every seed"
-    assert (returns(plain) < 0.1).sum() >= 2, "chance alone finds it as well"
+    assert (returns(RND(plain)) > 0.5).sum() >= 5, "it hardly ever found the treasure"
+    assert (returns(plain) > 0.5).sum() <= 1, "chance alone finds it as well"

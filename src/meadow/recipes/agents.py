@@ -43,7 +43,7 @@ POLICY, NORMED_POLICY = PolicyPlan((64, 64)), PolicyPlan((64, 64), normed=True)
 CRITICS, CRITIC = CriticPlan((64, 64)), CriticPlan((64, 64), num=1)
 NORMED_CRITIC = CriticPlan((64, 64), num=1, normed=True)
 LARGE = (256, 256, 256)
-SEA = 14  # rows of the deep sea
+SEA = 18  # rows of the deep sea
 
 
 def still(names: tuple[str, ...], standard: tuple[float, ...]) -> Parameters:
