@@ -50,7 +50,7 @@ def test_a_batch_of_mixtures_is_each_of_them():
 
 
 def test_a_mixture_tells_two_ways_apart_where_one_normal_cannot():
-    """What is done is about -0.5 or about 2.5 in both numbers: a single mode lies on one of them."""
+    """What is done is about -0.5 or about 2.5, twice: a single mode lies on one of them."""
     seen, action = jnp.zeros((256, 1)), jnp.where(jnp.arange(256) % 2, -0.5, 2.5)
     action = action[:, None] + 0.1 * jr.normal(jr.key(0), (256, 2))
     losses = {}
