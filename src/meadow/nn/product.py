@@ -1,7 +1,10 @@
 """Product: of a weight with everything that comes in, whatever the leading axes."""
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, DTypeLike, Float
+
+_NARROW = 8  # numbers that come out
 
 
 def product(
@@ -14,9 +17,39 @@ def product(
     Leading axes are made one. With several, XLA turns what the weight's gradient is the product of
     around before it multiplies, which takes four times as long on a CPU (8,192 rows of 149 by
     1,024: 95 ms against 24).
+
+    What comes out narrow, such as a policy's or a worth's last layer, learns column by column on a
+    CPU, where XLA else takes up to eight times as long (256 rows of 64 by 2: 29 us against 4).
     """
     rows = x.astype(weight.dtype)
     if x.ndim > 2:
         rows = rows.reshape(-1, x.shape[-1])
-    y = jnp.matmul(rows, weight, preferred_element_type=dtype)
+    if 1 < weight.shape[-1] <= _NARROW and rows.ndim == 2 and weight.dtype == dtype:
+        y = _narrow(rows, weight)
+    else:
+        y = jnp.matmul(rows, weight, preferred_element_type=dtype)
     return y.reshape(*x.shape[:-1], weight.shape[-1])
+
+
+@jax.custom_vjp
+def _narrow(rows: Array, weight: Array) -> Array:
+    return rows @ weight
+
+
+def _forwards(rows: Array, weight: Array) -> tuple[Array, tuple[Array, Array]]:
+    return rows @ weight, (rows, weight)
+
+
+def _backwards(seen: tuple[Array, Array], pull: Array) -> tuple[Array, Array]:
+    def columns(rows: Array, pull: Array) -> Array:
+        return jnp.stack([pull[:, i] @ rows for i in range(pull.shape[1])], axis=1)
+
+    def at_once(rows: Array, pull: Array) -> Array:
+        return rows.T @ pull
+
+    rows, weight = seen
+    learnt = jax.lax.platform_dependent(rows, pull, cpu=columns, default=at_once)
+    return pull @ weight.T, learnt
+
+
+_narrow.defvjp(_forwards, _backwards)
