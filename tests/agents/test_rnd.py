@@ -105,5 +105,5 @@ def test_treasure_is_found_by_who_looks_for_what_is_new():
         progress, _ = run.run(run.begin(key=jr.key(0)), 200)
         return np.asarray(run.run(progress, 200)[1]["return"])
 
-    assert (returns(RND(plain)) > 0.5).sum() >= 5, "it hardly ever found the treasure"
-    assert (returns(plain) > 0.5).sum() <= 1, "chance alone finds it as well"
+    assert (returns(RND(plain)) > 0.5).all(), "it did not find the treasure on every seed"
+    assert (returns(plain) < 0.1).all(), "chance alone finds it as well"
