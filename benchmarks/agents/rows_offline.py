@@ -29,11 +29,11 @@ from meadow.recipes.agents import CRITICS, NORMED_POLICY, POLICY
 from meadow.replay.replay import Replay
 
 UPDATES, LOOKS = 10_000, 5
-FEW, LIVES, FEW_UPDATES = 4_000, 9, 5_000  # so few steps, learnt from as often, are overfit
+FEW, LIVES = 4_000, 9
 NORMED = CriticPlan((64, 64), normed=True)
 LAST, ALL = slice(10_000, None), slice(None)
 IQL_, CRR_, BC_, TD3_ = (
-    IQL(POLICY, CRITICS, gamma=0.97, learning_rate=1e-3),
+    IQL(POLICY, CRITICS, gamma=0.97, learning_rate=1e-3, updates=UPDATES),
     CRR(POLICY, CRITICS, gamma=0.97, learning_rate=1e-3),
     BC(POLICY, learning_rate=1e-3),
     TD3(NORMED_POLICY, NORMED, gamma=0.97, learning_rate=1e-3, bc=5.0),  # the paper has 2.5
@@ -55,19 +55,19 @@ def datasets(seeds: int = SEEDS, steps: int = 15_000) -> list[Recorded]:
 
 def learn(learner: AbstractLearner, rows: slice = ALL) -> Curves:
     """Learn from some rows of each dataset: updates, greedy returns and seconds at each look."""
-    return learnt(learner, [data.part(rows.start, rows.stop) for data in datasets()], UPDATES)
+    return learnt(learner, [data.part(rows.start, rows.stop) for data in datasets()])
 
 
-def learnt(learner: AbstractLearner, datasets: list[Recorded], updates: int) -> Curves:
+def learnt(learner: AbstractLearner, datasets: list[Recorded]) -> Curves:
     """The same, from all of any datasets."""
-    found = [_learnt(learner, data, updates) for data in datasets]
+    found = [_learnt(learner, data) for data in datasets]
     print(type(learner).__name__, np.round([x[-1, 1] for x in found], 1), flush=True)
     curves = np.stack(found, axis=-1)
     names = ("updates", "return", "core_seconds")
     return {name: curves[:, i] for i, name in enumerate(names)}
 
 
-def _learnt(learner: AbstractLearner, data: Recorded, updates: int) -> np.ndarray:
+def _learnt(learner: AbstractLearner, data: Recorded) -> np.ndarray:
     """`[looks, 3]`."""
     experiment, begun = recipe("sac").experiment(), time.process_time()
     placement = Offline(learner, Replay(data.steps), 256, data)
@@ -80,9 +80,9 @@ def _learnt(learner: AbstractLearner, data: Recorded, updates: int) -> np.ndarra
 
     found = []
     for look in range(1, LOOKS + 1):
-        progress, _ = placement.run(progress, updates // LOOKS)
+        progress, _ = placement.run(progress, UPDATES // LOOKS)
         returns = float(judge(progress.learner, jr.key(look)))
-        found.append((look * updates // LOOKS, returns, time.process_time() - begun))
+        found.append((look * UPDATES // LOOKS, returns, time.process_time() - begun))
     return np.array(found)
 
 
@@ -125,7 +125,7 @@ def cql() -> None:
 def offline_ordering() -> None:
     """From SAC's first 4,000 steps, who judges what was done does better than who copies it."""
     few = datasets(LIVES, FEW)
-    runs = {name: learnt(learner, few, FEW_UPDATES) for name, learner in ORDER.items()}
+    runs = {name: learnt(learner, few) for name, learner in ORDER.items()}
     claim = Claim("From SAC's first 4,000 steps judging beats copying", -350, PUBLISHED)
     means = [reached(curves, claim).mean() for curves in runs.values()]
     ordered = all(a > b for a, b in zip(means, means[1:], strict=False))

@@ -351,6 +351,24 @@ def test_a_cut_is_bootstrapped_and_an_end_is_not(name):
     assert (np.isclose(*said, rtol=1e-6) == ended).all(), "Only after an end nothing follows."
 
 
+def test_the_rate_of_the_policy_alone_falls_along_half_a_cosine():
+    plain, state = LEARNERS["iql"], begun(LEARNERS["iql"])
+    falls = dataclasses.replace(plain, updates=2)
+    slowed = falls.init(EXAMPLE, BOX, key=jr.key(0))
+    slowed = slowed._replace(networks=state.networks, target=state.target)
+    for share in (1.0, 0.5, 0.0):
+        before, alike = state.networks, slowed._replace(networks=state.networks)
+        state = updated(plain, state, WINDOWS)[0]
+        slowed = updated(falls, alike, WINDOWS)[0]
+        assert eqx.tree_equal(
+            slowed.networks._replace(policy=None), state.networks._replace(policy=None)
+        )
+        policies = (x.policy for x in (before, state.networks, slowed.networks))
+        for was, moved, less in zip(*map(jax.tree.leaves, policies), strict=True):
+            assert (moved != was).any()
+            np.testing.assert_allclose(less - was, share * (moved - was), rtol=1e-3, atol=1e-7)
+
+
 # --- what is refused ------------------------------------------------------------------------------
 
 

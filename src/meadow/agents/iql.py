@@ -7,9 +7,8 @@
 **return** runs over a window, but not past the end of an episode.
 **time limits** the value of a truncated episode's true final observation follows; of a terminated
   one nothing.
-**differs from the paper in** one update of all networks from the same parameters, with one
-  optimiser whose rate does not fall; a squashed normal policy, whose spread depends on what is
-  seen.
+**differs from the paper in** one update of all networks from the same parameters; a squashed normal
+  policy, whose spread depends on what is seen.
 **reference** Kostrikov et al., Offline Reinforcement Learning with Implicit Q-Learning, 2022.
 """
 
@@ -68,7 +67,8 @@ class IQL(AbstractLearner[State]):
         sharpness: how much better actions are preferred; the paper's inverse temperature.
         cap: the most that one of them counts.
         share: of the way to the critics that their targets move in an update.
-        learning_rate: of Adam.
+        learning_rate: of Adam; the policy's falls to 0 over `updates` calls, along half a cosine,
+            where that is given.
 
     Raises:
         SpecError: an expectile outside (0, 1).
@@ -82,6 +82,7 @@ class IQL(AbstractLearner[State]):
     cap: float = eqx.field(static=True, default=100.0)
     share: float = eqx.field(static=True, default=0.005)
     learning_rate: float = eqx.field(static=True, default=3e-4)
+    updates: int | None = eqx.field(static=True, default=None)
 
     def __check_init__(self) -> None:
         if not 0 < self.expectile < 1:
@@ -147,4 +148,8 @@ class IQL(AbstractLearner[State]):
         return value + critics + policy, metrics
 
     def _optimiser(self) -> optax.GradientTransformation:
-        return optax.adam(self.learning_rate)
+        adam = optax.adam(self.learning_rate)
+        if self.updates is None:
+            return adam
+        falling = optax.scale_by_schedule(optax.cosine_decay_schedule(1.0, self.updates))
+        return optax.chain(adam, optax.masked(falling, Networks(True, False, False)))  # pyright: ignore
