@@ -8,7 +8,7 @@ import jax.random as jr
 import numpy as np
 import pytest
 
-from meadow.core.errors import SpecError
+from meadow.core.errors import SpecError, UnknownNameError
 from meadow.core.learner import SURPRISE
 from meadow.core.spec import Box
 from meadow.core.timestep import restart
@@ -67,6 +67,29 @@ def test_batches_are_examples():
     for i in range(3):
         alone = critics(jax.tree.map(lambda x, i=i: x[i], batch), action[i])
         np.testing.assert_allclose(told[:, i], alone, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("normed", [False, True])
+def test_in_half_precision_the_same_is_said_and_learnt_nearly(normed):
+    def look(precision):
+        plan = CriticPlan((32, 32), normed=normed, precision=precision)
+        critics = plan.build(SEEN, BOX, key=jr.key(0))
+        policy = PolicyPlan((32, 32), normed=normed, precision=precision)
+        policy = policy.stochastic(SEEN, BOX, key=jr.key(1))
+        learnt = jax.grad(lambda x: jnp.sum(x(SEEN, jnp.ones(2)) ** 2))(critics)
+        return critics(SEEN, jnp.ones(2)), policy(restart(SEEN)).mode(), learnt
+
+    exact, half = look("float32"), look("bfloat16")
+    for one, other in zip(*map(jax.tree.leaves, (exact, half)), strict=True):
+        assert other.dtype == jnp.float32, "told, kept and learnt in full"
+        np.testing.assert_allclose(other, one, rtol=0.1, atol=0.05 * np.abs(one).max())
+    assert bool((exact[0] != half[0]).any()), "worked out in half"
+
+
+@pytest.mark.parametrize("plan", [CriticPlan, PolicyPlan])
+def test_a_precision_that_nobody_knows_is_refused(plan):
+    with pytest.raises(UnknownNameError, match="Did you mean 'bfloat16'"):
+        plan(precision="bf16")
 
 
 def test_numbers_refuse_what_they_cannot_flatten():

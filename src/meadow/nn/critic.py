@@ -14,7 +14,7 @@ from meadow.core.spec import ActionSpec, Box
 from meadow.nn.box import units, vectors
 from meadow.nn.descent import weighed
 from meadow.nn.mlp import MLP
-from meadow.nn.plan import parts
+from meadow.nn.plan import check_precision, parts
 from meadow.nn.worth import AbstractWorth
 
 
@@ -54,12 +54,20 @@ class CriticPlan(eqx.Module):
         num: how many critics.
         normed: whether the first layer is (`meadow.nn.mlp`).
         sees: names of the parts of an observation that they are shown; None for all.
+        precision: of hidden layers (`meadow.nn.mlp`).
+
+    Raises:
+        UnknownNameError: no such precision.
     """
 
     hidden: tuple[int, ...] = eqx.field(static=True, default=(256, 256))
     num: int = eqx.field(static=True, default=2)
     normed: bool = eqx.field(static=True, default=False)
     sees: tuple[str, ...] | None = eqx.field(static=True, default=None)
+    precision: str = eqx.field(static=True, default="float32")
+
+    def __check_init__(self) -> None:
+        check_precision(self.precision)
 
     def build(
         self, observation: PyTree, action_spec: ActionSpec, size: int = 1, *, key: Key[Array, ""]
@@ -76,9 +84,13 @@ class CriticPlan(eqx.Module):
         """
         box = vectors(action_spec)
         width = numbers(observation, 0, self.sees).shape[0] + box.shape[0]
-        sizes, keys = (width, *self.hidden, size), jr.split(key, self.num)
-        members = tuple(MLP(sizes, normed=self.normed, key=key) for key in keys)
-        return Critics(members, box, self.sees)
+        keys = jr.split(key, self.num)
+        return Critics(tuple(self.network(width, size, key=key) for key in keys), box, self.sees)
+
+    def network(self, num_in: int, num_out: int, *, key: Key[Array, ""]) -> MLP:
+        """One of them, of numbers to numbers."""
+        sizes = (num_in, *self.hidden, num_out)
+        return MLP(sizes, normed=self.normed, precision=self.precision, key=key)
 
 
 class Lesson(NamedTuple):

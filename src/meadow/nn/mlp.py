@@ -21,12 +21,15 @@ class MLP(eqx.Module):
         sizes: widths, from the input to the output.
         gain: scale of the last layer at the start.
         normed: whether it is.
+        precision: of the hidden layers' products (`meadow.nn.plan.PRECISIONS`); parameters, norm
+            and output are float32 in any.
 
     References: Barth-Maron et al., D4PG, 2018, and Hoffman et al., Acme, 2020, for the norm.
     """
 
     layers: tuple[Dense, ...]
     normed: bool = eqx.field(static=True, default=False)
+    precision: str = eqx.field(static=True, default="float32")
 
     def __init__(
         self,
@@ -34,6 +37,7 @@ class MLP(eqx.Module):
         *,
         gain: float = 1.0,
         normed: bool = False,
+        precision: str = "float32",
         key: Key[Array, ""],
     ):
         pairs = list(itertools.pairwise(sizes))
@@ -42,12 +46,13 @@ class MLP(eqx.Module):
             Dense(*pair, gain=g, key=k)
             for pair, g, k in zip(pairs, gains, jr.split(key, len(pairs)), strict=True)
         )
-        self.normed = normed
+        self.normed, self.precision = normed, precision
 
     def __call__(self, x: Float[Array, "*batch num_in"]) -> Float[Array, "*batch num_out"]:
         """The last layer's output."""
         *hidden, last = self.layers
         for i, layer in enumerate(hidden):
-            x = layer(x)
-            x = jnp.tanh(normed(x)) if self.normed and i == 0 else jax.nn.relu(x)
-        return last(x)
+            x = layer(x.astype(self.precision))
+            first = self.normed and i == 0
+            x = jnp.tanh(normed(x.astype(jnp.float32))) if first else jax.nn.relu(x)
+        return last(x.astype(jnp.float32))

@@ -80,8 +80,7 @@ class Plan(eqx.Module):
     recalls: bool = eqx.field(static=True, default=True)
 
     def __check_init__(self) -> None:
-        if self.precision not in PRECISIONS:
-            raise UnknownNameError("precision", self.precision, PRECISIONS)
+        check_precision(self.precision)
         if self.core not in CORES:
             raise UnknownNameError("core", self.core, CORES)
 
@@ -175,3 +174,13 @@ def parts(observation: PyTree) -> dict[str, Array]:
     """The arrays of an observation by name, without those that are empty."""
     named = observation if isinstance(observation, dict) else {"observation": observation}
     return {name: x for name, x in named.items() if x.size}
+
+
+def check_precision(name: str) -> None:
+    """That products can be worked out in it.
+
+    Raises:
+        UnknownNameError: they cannot.
+    """
+    if name not in PRECISIONS:
+        raise UnknownNameError("precision", name, PRECISIONS)

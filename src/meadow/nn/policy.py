@@ -16,6 +16,7 @@ from meadow.nn.critic import numbers
 from meadow.nn.distribution import Normal, TanhNormal
 from meadow.nn.mixture import Mixture
 from meadow.nn.mlp import MLP
+from meadow.nn.plan import check_precision
 
 _NARROWEST, _WIDEST = -20.0, 2.0
 _SPREAD, _LEAST = 0.5, 1e-4  # of a normal policy at first and at last, in units of half the box
@@ -110,19 +111,23 @@ class PolicyPlan(eqx.Module):
         sees: names of the parts of an observation that it is shown; None for all.
         parts: how many squashed normals are mixed, of a policy that clones what was done in several
             ways (bc, crr, iql); others have one.
+        precision: of hidden layers (`meadow.nn.mlp`).
 
     Raises:
         SpecError: no parts.
+        UnknownNameError: no such precision.
     """
 
     hidden: tuple[int, ...] = eqx.field(static=True, default=(256, 256))
     normed: bool = eqx.field(static=True, default=False)
     sees: tuple[str, ...] | None = eqx.field(static=True, default=None)
     parts: int = eqx.field(static=True, default=1)
+    precision: str = eqx.field(static=True, default="float32")
 
     def __check_init__(self) -> None:
         if self.parts < 1:
             raise SpecError(f"A policy mixes a part or more, got parts={self.parts}.")
+        check_precision(self.precision)
 
     def deterministic(
         self, observation: PyTree, action_spec: ActionSpec, *, key: Key[Array, ""]
@@ -177,4 +182,5 @@ class PolicyPlan(eqx.Module):
 
     def _body(self, observation: PyTree, num_out: int, key: Key[Array, ""]) -> MLP:
         num_in = numbers(observation, 0, self.sees).shape[0]
-        return MLP((num_in, *self.hidden, num_out), gain=0.01, normed=self.normed, key=key)
+        sizes, how = (num_in, *self.hidden, num_out), self.precision
+        return MLP(sizes, gain=0.01, normed=self.normed, precision=how, key=key)

@@ -31,7 +31,7 @@ def state_value(plan: CriticPlan, observation: PyTree, *, key: Key[Array, ""]) -
         observation: one example; only shapes and types matter.
     """
     num_in = numbers(observation, 0, plan.sees).shape[0]
-    return StateValue(MLP((num_in, *plan.hidden, 1), normed=plan.normed, key=key), plan.sees)
+    return StateValue(plan.network(num_in, 1, key=key), plan.sees)
 
 
 def expectile_loss(error: Float[Array, "*batch"], expectile: float) -> Float[Array, "*batch"]:
