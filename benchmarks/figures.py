@@ -55,6 +55,7 @@ FILES = {
         "iql": "rows_offline",
         "cql": "rows_offline",
         "offline_ordering": "rows_offline",
+        "ail": "rows_imitation",
         "d4pg_control": "rows_control",
         "dqn_atari": "rows_control",
         "sac_control": "rows_control",

@@ -57,14 +57,14 @@ def recipe(name: str, **changes: Any) -> Recipe:
     return dataclasses.replace(found, learner=dataclasses.replace(found.learner, **changes))
 
 
-def learn(recipe: Recipe, *, looks: int = 10, paid: float = 1.0) -> Curves:
+def learn(recipe: Recipe, *, looks: int = 10, paid: float = 1.0, seeds: int = SEEDS) -> Curves:
     """Live the recipe with each seed: steps, greedy returns and seconds at each look.
 
     Args:
         paid: what the environment's rewards are multiplied with before they are written down.
     """
     experiment = recipe.experiment()
-    placement, begun = Compiled(experiment, seeds=SEEDS), time.process_time()
+    placement, begun = Compiled(experiment, seeds=seeds), time.process_time()
     progress = placement.begin(key=jr.key(SHOWN))
     judge, found = judged(experiment), []
     ends = np.linspace(0, recipe.iterations, looks + 1).astype(int)
@@ -73,7 +73,7 @@ def learn(recipe: Recipe, *, looks: int = 10, paid: float = 1.0) -> Curves:
             progress, _ = placement.run(progress, int(end - ends[look - 1]))
         returns = paid * np.asarray(judge(progress, jr.key(look)))
         done, spent = end * experiment.steps, time.process_time() - begun
-        found.append((np.full(SEEDS, done), returns, np.full(SEEDS, spent / SEEDS)))
+        found.append((np.full(seeds, done), returns, np.full(seeds, spent / seeds)))
         print(f"{done:9,} {np.round(returns, 2)} {spent:6.0f} core-s", flush=True)
     return {
         name: np.array([row[i] for row in found])

@@ -1,0 +1,39 @@
+"""Rows: agents that nobody pays, who are shown how the pendulum is swung up.
+
+Shown are the last ten episodes of each life of the recipe `sac`; one agent for each of them.
+"""
+
+import numpy as np
+from agents.case import Claim, Curves, learn, reached, recipe, show
+from agents.rows_offline import BC_, PUBLISHED, datasets, learnt
+
+from meadow.agents.ail import AIL
+from meadow.data.recorded import Recorded
+from meadow.nn.critic import CriticPlan
+
+SHOWN = slice(13_000, 15_000)
+LEAST = 1000  # steps before SAC's first update; then there is one for each
+
+
+def ail() -> None:
+    """AIL around SAC: a pendulum from ten episodes of another SAC, and BC from the same ten."""
+    shown = [data.part(SHOWN.start, SHOWN.stop) for data in datasets()]
+    curves = [imitate(data) for data in shown]
+    joined = {name: np.concatenate([x[name] for x in curves], axis=1) for name in curves[0]}
+    runs = {"AIL with SAC": joined, "BC": learnt(BC_, shown)}
+    text = "Shown ten episodes and told no reward, AIL swings a pendulum up within 15,000 steps"
+    claim = Claim(text, -300, PUBLISHED)
+    better = {"as well as BC or better": bool(np.greater_equal(*means(runs, claim)))}
+    show("ail", claim, runs, along="updates", **better)
+
+
+def imitate(data: Recorded) -> Curves:
+    """One seed: its updates, greedy returns by the environment's reward, and seconds."""
+    sac = recipe("sac").learner
+    learner = AIL(sac, data.trajectory, CriticPlan((64, 64)), learning_rate=1e-3)
+    curves = learn(recipe("sac", learner=learner), looks=15, seeds=1)
+    return {"updates": np.maximum(curves.pop("steps") - LEAST, 0), **curves}
+
+
+def means(runs: dict[str, Curves], claim: Claim) -> list[float]:
+    return [reached(curves, claim).mean() for curves in runs.values()]
