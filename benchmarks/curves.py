@@ -130,7 +130,7 @@ class Figures(NamedTuple):
             panel.spines[["top", "right"]].set_visible(False)
             panel.grid(alpha=0.25, linewidth=0.5)
             panel.tick_params(labelsize=8)
-        panels[0, 0].legend(fontsize=8, frameon=False)
+        panels[0, 0].legend(fontsize=8, facecolor="white", edgecolor="none", framealpha=0.7)
         figure.suptitle(textwrap.fill(told["claim"], 48 * len(shown)), fontsize=11)
         figure.savefig(self.folder / f"{name}.png", dpi=110)
         pyplot.close(figure)

@@ -86,7 +86,7 @@ def _forward(ours: Experiment, network: ActorCritic, trajectory: Trajectory) -> 
     def one(_: None, who: Array) -> tuple[None, Array]:
         row = jax.tree.map(lambda x: x[:, who], senses)
         judgement = network(trajectory.memory.hidden[who], row)[1]
-        return None, judgement.logits.sum() + judgement.value.sum()
+        return None, judgement.policy.logits.sum() + judgement.value.sum()
 
     return jax.lax.scan(one, None, hands)[1]
 
