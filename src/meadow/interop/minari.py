@@ -33,18 +33,15 @@ def read(dataset: "minari.MinariDataset | str") -> Recorded:
         SpecError: no episodes, or actions or observations that are not ours: discrete ones from 0,
             boxes with the same bounds for every number; arrays and dicts of them.
     """
-    if isinstance(dataset, str):
-        import minari
-
-        dataset = minari.load_dataset(dataset)
-    rows = [_rows(episode) for episode in dataset.iterate_episodes() if len(episode.rewards)]
+    found = _local(dataset) if isinstance(dataset, str) else dataset
+    rows = [_rows(episode) for episode in found.iterate_episodes() if len(episode.rewards)]
     if not rows:
-        raise SpecError(f"Expected a dataset with episodes, got none in {dataset.id}.")
+        raise SpecError(f"Expected a dataset with episodes, got none in {found.id}.")
     timestep, action, after = jax.tree.map(lambda *x: np.concatenate(x)[:, None], *rows)
     ended = after["step_type"] == StepType.LAST
     before, after = (TimeStep(**jax.tree.map(jnp.asarray, x)) for x in (timestep, after))
-    spec = _spec(dataset.action_space)
-    return Recorded(lifted(before, action, after, ended, {}), spec, {"minari": dataset.id})
+    spec = _spec(found.action_space)
+    return Recorded(lifted(before, action, after, ended, {}), spec, {"minari": found.id})
 
 
 def write(recorded: Recorded, name: str, **about: Any) -> "minari.MinariDataset":
@@ -96,6 +93,12 @@ def _episode(timestep: TimeStep, action: PyTree, next: TimeStep) -> dict[str, An
         "terminations": over,
         "truncations": end & ~over,
     }
+
+
+def _local(name: str) -> "minari.MinariDataset":
+    import minari
+
+    return minari.load_dataset(name)
 
 
 def _rows(episode: "minari.EpisodeData") -> tuple[dict[str, PyTree], PyTree, dict[str, PyTree]]:
