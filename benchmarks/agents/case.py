@@ -115,6 +115,11 @@ def reached(curves: Curves, claim: Claim) -> np.ndarray:
     return late.mean(axis=0) if claim.mean else late.max(axis=0)
 
 
+def means(runs: Mapping[str, Curves], claim: Claim) -> list[float]:
+    """What each run's seeds reached on average."""
+    return [float(reached(curves, claim).mean()) for curves in runs.values()]
+
+
 def show(
     name: str, claim: Claim, runs: Mapping[str, Curves], *, along: str = "steps", **others: bool
 ) -> None:

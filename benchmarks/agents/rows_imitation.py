@@ -3,21 +3,21 @@
 Shown are the last ten episodes of each life of the recipe `sac`; one agent for each of them.
 """
 
+import jax.numpy as jnp
 import numpy as np
-from agents.case import Claim, Curves, learn, reached, recipe, show
+from agents.case import Claim, Curves, learn, means, recipe, show
 from agents.rows_offline import BC_, PUBLISHED, datasets, learnt
 
 from meadow.agents.ail import AIL
 from meadow.data.recorded import Recorded
-from meadow.nn.critic import CriticPlan
+from meadow.recipes.agents import CRITICS
 
-SHOWN = slice(13_000, 15_000)
-LEAST = 1000  # steps before SAC's first update; then there is one for each
+LAST = 2_000  # steps, ten episodes
 
 
 def ail() -> None:
     """AIL around SAC: a pendulum from ten episodes of another SAC, and BC from the same ten."""
-    shown = [data.part(SHOWN.start, SHOWN.stop) for data in datasets()]
+    shown = [data.part(-LAST, None) for data in datasets()]
     curves = [imitate(data) for data in shown]
     joined = {name: np.concatenate([x[name] for x in curves], axis=1) for name in curves[0]}
     runs = {"AIL with SAC": joined, "BC": learnt(BC_, shown)}
@@ -30,10 +30,7 @@ def ail() -> None:
 def imitate(data: Recorded) -> Curves:
     """One seed: its updates, greedy returns by the environment's reward, and seconds."""
     sac = recipe("sac").learner
-    learner = AIL(sac, data.trajectory, CriticPlan((64, 64)), learning_rate=1e-3)
-    curves = learn(recipe("sac", learner=learner), looks=15, seeds=1)
-    return {"updates": np.maximum(curves.pop("steps") - LEAST, 0), **curves}
-
-
-def means(runs: dict[str, Curves], claim: Claim) -> list[float]:
-    return [reached(curves, claim).mean() for curves in runs.values()]
+    chosen = recipe("sac", learner=AIL(sac, data.trajectory, CRITICS, learning_rate=1e-3))
+    curves = learn(chosen, looks=15, seeds=1)
+    due = chosen.rehearsal.limiter.due(jnp.asarray(curves.pop("steps")), chosen.rehearsal.num)
+    return {"updates": np.asarray(due), **curves}

@@ -6,13 +6,14 @@ the ordering nine, of 4,000 steps: some hold a swing that went well, and some do
 
 import dataclasses
 import functools
+import itertools
 import time
 from collections.abc import Mapping
 
 import jax
 import jax.random as jr
 import numpy as np
-from agents.case import SEEDS, SHOWN, Claim, Curves, reached, recipe, returned, show
+from agents.case import SEEDS, SHOWN, Claim, Curves, means, reached, recipe, returned, show
 
 from meadow.agents.bc import BC
 from meadow.agents.cql import CQL
@@ -127,8 +128,7 @@ def offline_ordering() -> None:
     few = datasets(LIVES, FEW)
     runs = {name: learnt(learner, few) for name, learner in ORDER.items()}
     claim = Claim("From SAC's first 4,000 steps judging beats copying", -350, PUBLISHED)
-    means = [reached(curves, claim).mean() for curves in runs.values()]
-    ordered = all(a > b for a, b in zip(means, means[1:], strict=False))
+    ordered = all(a > b for a, b in itertools.pairwise(means(runs, claim)))
     show("offline_ordering", claim, runs, along="updates", **{" > ".join(runs): ordered})
 
 

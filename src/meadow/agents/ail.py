@@ -26,7 +26,7 @@ from meadow.core.agent import AbstractAgent
 from meadow.core.errors import SpecError, UnknownNameError
 from meadow.core.learner import AbstractLearner
 from meadow.core.report import Report
-from meadow.core.spec import ActionSpec, Box
+from meadow.core.spec import ActionSpec
 from meadow.core.timestep import TimeStep
 from meadow.core.trajectory import Trajectory
 from meadow.nn.critic import CriticPlan
@@ -77,10 +77,8 @@ class AIL(AbstractLearner[State]):
         Raises:
             SpecError: demonstrations of another environment, or what no discriminator looks at.
         """
-        steps = self.demonstrations.timestep.observation, self.demonstrations.action
-        shown = jax.tree.map(lambda x: x.shape[2:], steps)
-        done = action_spec.shape if isinstance(action_spec, Box) else ()
-        wanted = jax.tree.map(jnp.shape, timestep.observation), done
+        shown = jax.tree.map(lambda x: x.shape[2:], self._steps)
+        wanted = jax.tree.map(jnp.shape, timestep.observation), action_spec.shape
         if shown != wanted:
             raise SpecError(
                 f"Expected demonstrations of observations {wanted[0]} and actions {wanted[1]}, got "
@@ -107,7 +105,7 @@ class AIL(AbstractLearner[State]):
         key_learner, key_shown, key_share = jr.split(key, 3)
         looked = state.discriminator.features(trajectory.timestep.observation, trajectory.action)
         lived = looked.reshape(-1, looked.shape[-1])
-        shown = self._shown(state, len(lived), key=key_shown)
+        shown = self._shown(state.discriminator, len(lived), key=key_shown)
         share = jr.uniform(key_share, (len(lived), 1))
 
         def loss(network: Discriminator) -> tuple[Array, tuple[Array, Array]]:
@@ -130,12 +128,18 @@ class AIL(AbstractLearner[State]):
         """As the other learner has it, by the environment's rewards."""
         return self.learner.score(state.learner, trajectory)
 
-    def _shown(self, state: State, num: int, *, key: Key[Array, ""]) -> Float[Array, "num width"]:
+    @property
+    def _steps(self) -> tuple[PyTree, Array]:
+        """What the demonstrations saw and did."""
+        return self.demonstrations.timestep.observation, self.demonstrations.action
+
+    def _shown(
+        self, network: Discriminator, num: int, *, key: Key[Array, ""]
+    ) -> Float[Array, "num width"]:
         """Features of so many steps of the demonstrations, drawn with replacement."""
-        steps = self.demonstrations.timestep.observation, self.demonstrations.action
-        flat = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), steps)
+        flat = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), self._steps)
         drawn = jr.randint(key, (num,), 0, self.demonstrations.trial_ended.size)
-        return state.discriminator.features(*jax.tree.map(lambda x: x[drawn], flat))
+        return network.features(*jax.tree.map(lambda x: x[drawn], flat))
 
     def _optimiser(self) -> optax.GradientTransformation:
         return optax.adam(self.learning_rate)

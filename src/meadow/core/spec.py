@@ -1,5 +1,7 @@
 """Specs: what an action may be, said before there is one."""
 
+import math
+
 import equinox as eqx
 import jax.numpy as jnp
 import jax.random as jr
@@ -16,6 +18,16 @@ class Discrete(eqx.Module):
     def __check_init__(self) -> None:
         if self.num < 1:
             raise SpecError(f"`Discrete` needs at least one choice, got num={self.num}.")
+
+    @property
+    def shape(self) -> tuple[()]:
+        """Of a choice: none."""
+        return ()
+
+    @property
+    def width(self) -> int:
+        """How many numbers tell a choice: a one-hot code."""
+        return self.num
 
     def sample(self, *, key: Key[Array, ""]) -> Int[Array, ""]:
         """A uniform choice, to within 2^-23; `jr.randint` is exact at five times the cost."""
@@ -37,6 +49,11 @@ class Box(eqx.Module):
     def __check_init__(self) -> None:
         if not self.low <= self.high:
             raise SpecError(f"`Box` needs low <= high, got low={self.low}, high={self.high}.")
+
+    @property
+    def width(self) -> int:
+        """How many numbers there are."""
+        return math.prod(self.shape)
 
     def sample(self, *, key: Key[Array, ""]) -> Float[Array, "..."]:
         """Uniform in the box."""

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import PyTree
 
 from meadow.core.errors import SpecError
-from meadow.core.spec import ActionSpec, Box
+from meadow.core.spec import ActionSpec
 from meadow.core.timestep import TimeStep
 from meadow.core.trajectory import Trajectory
 
@@ -35,11 +35,11 @@ class Recorded:
         shape = np.shape(self.trajectory.trial_ended)
         if len(shape) != 2 or 0 in shape:
             raise SpecError(f"Expected rows [rows, lives] of at least one each, got {list(shape)}.")
-        wanted = self.action_spec.shape if isinstance(self.action_spec, Box) else ()
+        wanted = *shape, *self.action_spec.shape
         got = np.shape(self.trajectory.action)
-        if got != (*shape, *wanted):
+        if got != wanted:
             raise SpecError(
-                f"Expected actions {[*shape, *wanted]} of {self.action_spec}, got {list(got)}."
+                f"Expected actions {list(wanted)} of {self.action_spec}, got {list(got)}."
             )
 
     @property

@@ -102,10 +102,9 @@ def actor_critic(
     num = trunks * (len(parts(observation)) + 2) + 2 + 2 * plan.values
     keys = iter(jr.split(key, num))
     trunk = plan.trunk(observation, action_spec, keys)
-    size = action_spec.num if isinstance(action_spec, Discrete) else math.prod(action_spec.shape)
-    policy = plan.head(size, 0.01, keys)
+    policy = plan.head(action_spec.width, 0.01, keys)
     values = tuple(plan.head(1, 1.0, keys) for _ in range(plan.values))
-    log_std = None if box is None else jnp.zeros(size)
+    log_std = None if box is None else jnp.zeros(action_spec.width)
     apart = plan.trunk(observation, action_spec, keys) if plan.apart else None
     return ActorCritic(trunk, policy, values, log_std, box, apart)
 

@@ -51,8 +51,7 @@ def discriminator(
             observation that are neither vectors nor numbers.
     """
     spec = action_spec if isinstance(action_spec, Discrete) else vectors(action_spec)
-    size = spec.num if isinstance(spec, Discrete) else spec.shape[0]
-    width = numbers(observation, 0, plan.sees).shape[0] + size
+    width = numbers(observation, 0, plan.sees).shape[0] + spec.width
     return Discriminator(plan.network(width, 1, key=key), spec, plan.sees)
 
 

@@ -1,6 +1,5 @@
 """Plan: the sizes of a network, from which its parts are built for what an environment shows."""
 
-import math
 from collections.abc import Iterator
 
 import equinox as eqx
@@ -8,7 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Key, PyTree
 
 from meadow.core.errors import SpecError, UnknownNameError
-from meadow.core.spec import ActionSpec, Discrete
+from meadow.core.spec import ActionSpec
 from meadow.nn.dense import Dense
 from meadow.nn.encoder import TILES, AbstractEncoder, Bytes, Convolutional, Facts, Numbers
 from meadow.nn.feedforward import Feedforward
@@ -119,9 +118,7 @@ class Plan(eqx.Module):
         }
         width = sum(encoder.width for encoder in encoders.values())
         width += self.aside + 2 if self.recalls else 0
-        discrete = isinstance(action_spec, Discrete)
-        size = action_spec.num if discrete else math.prod(action_spec.shape)
-        action = Dense(size, self.aside, gain=1.0, key=next(keys))
+        action = Dense(action_spec.width, self.aside, gain=1.0, key=next(keys))
         return Trunk(
             encoders=encoders,
             action=action if self.recalls else None,
