@@ -26,10 +26,11 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Float
 
 from meadow.core.errors import UnknownNameError
 from meadow.core.report import Report
+from meadow.core.timestep import TimeStep
 from meadow.core.trajectory import Trajectory
 
 
@@ -46,8 +47,8 @@ def report(
         advantages: of what was done.
         doubt: how far an ensemble of values disagrees.
     """
-    rewards, last = trajectory.next.reward, trajectory.next.last()
-    share, returns = _episodes(rewards, last)
+    rewards, last = trajectory.next.reward, trajectory.next.finished()
+    share, returns = _episodes(rewards, trajectory.next)
     done = trajectory.next.terminated() & (rewards > 0)
     best = jnp.max(jnp.where(last, returns, -jnp.inf), axis=0)
 
@@ -85,7 +86,7 @@ def one_step_report(
 
 
 def _episodes(
-    rewards: Float[Array, "time batch"], last: Bool[Array, "time batch"]
+    rewards: Float[Array, "time batch"], after: TimeStep
 ) -> tuple[Float[Array, "time batch"], Float[Array, "time batch"]]:
     """For each row its share of its episode (1 / length, 0 where that is not finished), and the
     episode's return so far."""
@@ -95,14 +96,14 @@ def _episodes(
         now = carry[0] + 1.0, carry[1] + reward
         return tuple(jnp.where(last, 0.0, x) for x in now), now
 
-    def backward(share: Array, row: tuple[Array, Array]) -> tuple[Array, Array]:
-        steps, last = row
-        share = jnp.where(last, 1.0 / steps, share)
+    def backward(share: Array, row: tuple[Array, Array, Array]) -> tuple[Array, Array]:
+        steps, last, finished = row
+        share = jnp.where(last, finished / steps, share)
         return share, share
 
-    zeros = jnp.zeros_like(rewards[0])
+    zeros, last = jnp.zeros_like(rewards[0]), after.last()
     _, (steps, returns) = jax.lax.scan(forward, (zeros, zeros), (rewards, last))
-    _, share = jax.lax.scan(backward, zeros, (steps, last), reverse=True)
+    _, share = jax.lax.scan(backward, zeros, (steps, last, after.finished()), reverse=True)
     return share, returns
 
 

@@ -14,10 +14,12 @@ from meadow.core.errors import SpecError
 from meadow.core.learner import AbstractLearner
 from meadow.core.report import Report
 from meadow.core.spec import Discrete
+from meadow.core.timestep import StepType, TimeStep
+from meadow.core.trajectory import Trajectory
 from meadow.curricula.buffer import Buffer
 from meadow.curricula.plr import PLR
 from meadow.loops.compiled import Compiled
-from meadow.loops.iteration import spent
+from meadow.loops.iteration import spent, told
 from meadow.loops.sharded import Sharded
 from meadow.rollout.life import Trial
 from meadow.runs.folder import Run
@@ -102,6 +104,27 @@ def test_an_examination_changes_no_parameter_bit(placement, same_bits):
     looked, practised = after.curriculum
     assert (practised.episodes == 7).all(), "each life reports on its own task alone"
     assert (looked.episodes[0] == 3).all()
+
+
+def test_an_episode_that_a_trial_cut_says_nothing():
+    """An easy task is solved every time: that the last try was cut makes it no harder."""
+    mid, last, cut = StepType.MID, StepType.LAST, StepType.CUT
+    kinds = jnp.array([[mid, mid], [last, last], [mid, mid], [cut, cut]], jnp.uint8)
+    after = TimeStep(
+        step_type=kinds,
+        reward=jnp.array([[0, 0], [1, 0.5], [7, 0], [7, 0]]),
+        discount=jnp.array([[1, 1], [0, 1], [1, 1], [1, 1.0]]),
+        observation=(),
+        episode=jnp.zeros(kinds.shape, jnp.int32),
+    )
+    lived = Trajectory(after, (), after, kinds == cut, {}, None, after, None)
+    values = jnp.array([[1, 2], [3, 4], [50, 50], [50, 50.0]])
+    found = report(lived, values, -values)
+    assert found.episodes.tolist() == [1, 1] and found.successes.tolist() == [1, 0]
+    assert found.returns.tolist() == found.best.tolist() == [1, 0.5]
+    assert found.value.tolist() == [2, 3] and found.magnitude.tolist() == [2, 3]
+    metrics = {name: float(mean.value) for name, mean in told(lived).items()}
+    assert metrics["success"] == 0.5 and metrics["length"] == 4
 
 
 def test_means_are_over_what_was_practised(placement):

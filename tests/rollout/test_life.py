@@ -52,6 +52,7 @@ def test_a_trial_spends_its_budget(trial, over, cut):
     timestep, spent = trial.spend(timestep, jnp.array([1, 5, 6, 4, 7]))
     assert spent.tolist() == [bool(x) for x in over], "the trial ended at another step"
     assert timestep.last().tolist() == [bool(x) for x in cut], "an episode was cut elsewhere"
+    assert timestep.finished().tolist() == [False, False, False, True, True], "ends of their own"
     assert (timestep.discount == 1).all(), "a spent budget truncates and never terminates"
 
 

@@ -41,7 +41,7 @@ def first(timestep: TimeStep) -> np.ndarray:
 
 def last(timestep: TimeStep) -> np.ndarray:
     """Where an episode ends."""
-    return timestep.step_type == StepType.LAST
+    return timestep.step_type >= StepType.LAST
 
 
 def begins_trial(timestep: TimeStep) -> np.ndarray:

@@ -1,7 +1,8 @@
 """Report: how tasks went, which is all that a curriculum hears of them.
 
 It holds sums over the episodes that were finished, so reports on the same tasks add up. An episode
-that was not finished says nothing: it would make long tasks look hard.
+that was not finished, or was cut where a trial's steps were spent, says nothing: it would make long
+tasks look hard, and easy ones not quite learnt.
 """
 
 import dataclasses

@@ -4,9 +4,11 @@ The semantics are dm_env's. A sequence begins with FIRST, goes on with MID and e
 `discount` is 0 only where nothing follows: a task that is done *terminates* (LAST, discount 0), a
 time limit *truncates* (LAST, discount 1). An episode's end is `step_type`, never `discount`.
 
-One field is ours. `episode` counts the episodes of a trial (episodes of one task, memory kept).
-An environment knows nothing of trials and leaves it 0; the rollout counts. So every agent can see
-where a trial begins, and ordinary reinforcement learning is the case of one episode per trial.
+Two things are ours, and about trials (episodes of one task, memory kept), of which an environment
+knows nothing: the rollout writes them. `episode` counts the episodes of a trial, so every agent can
+see where a trial begins, and ordinary reinforcement learning is the case of one episode per trial.
+And where a trial's steps are spent in the middle of an episode, that is CUT: a last step like at a
+time limit, of an episode that nobody knows the end of.
 
 References: Muldal et al., dm_env, 2019 (docs/index.md).
 """
@@ -24,6 +26,7 @@ class StepType(enum.IntEnum):
     FIRST = 0
     MID = 1
     LAST = 2
+    CUT = 3
 
 
 class TimeStep(eqx.Module):
@@ -53,7 +56,11 @@ class TimeStep(eqx.Module):
         return self.step_type == StepType.FIRST
 
     def last(self) -> Bool[Array, "*batch"]:
-        """True on the last step of an episode."""
+        """True on the last step of an episode, its own or where it was CUT."""
+        return self.step_type >= StepType.LAST
+
+    def finished(self) -> Bool[Array, "*batch"]:
+        """True where an episode came to an end of its own: done, or at its time limit."""
         return self.step_type == StepType.LAST
 
     def begins_trial(self) -> Bool[Array, "*batch"]:

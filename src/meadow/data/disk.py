@@ -84,7 +84,7 @@ def load(path: str | os.PathLike[str]) -> Recorded:
 def _arrays(lived: Trajectory) -> Arrays:
     """Every array of the file."""
     lived = jax.device_get(lived)
-    last = lived.next.step_type == StepType.LAST
+    last = lived.next.step_type >= StepType.LAST
     same = (jax.tree.map(lambda x: x[:-1][~last[:-1]], lived.next),
             jax.tree.map(lambda x: x[1:][~last[:-1]], lived.timestep))  # fmt: skip
     begun = lived.timestep.step_type[1:][last[:-1]] == StepType.FIRST

@@ -38,7 +38,7 @@ def read(dataset: "minari.MinariDataset | str") -> Recorded:
     if not rows:
         raise SpecError(f"Expected a dataset with episodes, got none in {found.id}.")
     timestep, action, after = jax.tree.map(lambda *x: np.concatenate(x)[:, None], *rows)
-    ended = after["step_type"] == StepType.LAST
+    ended = after["step_type"] >= StepType.LAST
     before, after = (TimeStep(**jax.tree.map(jnp.asarray, x)) for x in (timestep, after))
     spec = _spec(found.action_space)
     return Recorded(lifted(before, action, after, ended, {}), spec, {"minari": found.id})
@@ -63,7 +63,7 @@ def write(recorded: Recorded, name: str, **about: Any) -> "minari.MinariDataset"
     buffers: list[Any] = []
     for life in range(lives):
         alone = jax.tree.map(lambda x, life=life: x[:, life], _whole(lived))
-        ends = np.flatnonzero(alone["next"].step_type == StepType.LAST) + 1
+        ends = np.flatnonzero(alone["next"].step_type >= StepType.LAST) + 1
         bounds = np.unique(np.concatenate([[0], ends, [rows]]))
         for start, stop in zip(bounds[:-1], bounds[1:], strict=True):
             some = jax.tree.map(lambda x, a=start, b=stop: x[a:b], alone)
@@ -81,7 +81,7 @@ def _whole(lived: Trajectory) -> dict[str, PyTree]:
 
 def _episode(timestep: TimeStep, action: PyTree, next: TimeStep) -> dict[str, Any]:
     """What Minari asks of an episode of these rows, of one life."""
-    over = (next.step_type == StepType.LAST) & (next.discount == 0)
+    over = (next.step_type >= StepType.LAST) & (next.discount == 0)
     end = np.arange(len(over)) == len(over) - 1
     seen = jax.tree.map(
         lambda x, y: np.concatenate([x, y[-1:]]), timestep.observation, next.observation

@@ -25,7 +25,7 @@ from meadow.rollout.life import ACT, Life, Trial, apart, where
 
 # Where in `Said.numbers` they lie.
 STEP_TYPE, REWARD, DISCOUNT, EPISODE = range(4)
-FIRST, MID, LAST = map(int, StepType)  # an enumeration is looked up at twenty times the cost
+FIRST, MID, LAST, CUT = map(int, StepType)  # an enumeration is looked up at twenty times the cost
 Who = Bool[np.ndarray, "lives"]
 
 
@@ -173,7 +173,7 @@ class Collector:
 
     def _waits(self) -> Who:
         """Whose episode has ended."""
-        return self._now[STEP_TYPE] == LAST
+        return self._now[STEP_TYPE] >= LAST
 
     def _begin(self, who: Who, luck: Luck, rows: Rows, done: Who | None = None) -> None:
         """Begin the next episode of some lives, and of whoever is lost meanwhile, but for those who
@@ -194,16 +194,17 @@ class Collector:
     def _step(self, outcome: Outcome) -> Who:
         """Stand where a step has led, with budgets spent; whose trial is over."""
         (episodes, steps), episode, last = self._budget, self._now[EPISODE], outcome.last
+        kind = MID + (LAST - MID) * last
         self._steps += 1
         over = np.zeros(last.shape, bool)
         if steps is not None:
             over = self._steps >= steps
+            kind[over & ~last] = CUT
             last = last | over
         if episodes is not None:
             over = over | (last & (episode + 1 >= episodes))
         self._now = np.empty_like(self._now)
-        self._now[STEP_TYPE] = last
-        self._now[STEP_TYPE] += MID
+        self._now[STEP_TYPE] = kind
         self._now[REWARD], self._now[DISCOUNT] = outcome.reward, outcome.discount
         self._now[EPISODE], self._over = episode, over
         self._seen = jax.tree.leaves(outcome.observation)

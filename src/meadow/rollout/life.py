@@ -26,7 +26,8 @@ _FEW = 8  # lives begun at a time, at least
 class Trial(eqx.Module):
     """How long a task is lived: so many episodes, or so many steps, whichever is spent first.
 
-    A budget of steps may cut an episode; it is then truncated like at a time limit.
+    A budget of steps may cut an episode: to learners that is a time limit, to whoever counts
+    episodes it is none that was finished.
     """
 
     episodes: int | None = eqx.field(static=True, default=None)
@@ -41,9 +42,10 @@ class Trial(eqx.Module):
             )
 
     def spend(self, timestep: TimeStep, steps: Int[Array, "*batch"]) -> tuple[TimeStep, Array]:
-        """The time step with a spent budget marked LAST, and whether the trial is over."""
+        """The time step with a spent budget marked, and whether the trial is over."""
         spent = jnp.zeros_like(steps, bool) if self.steps is None else steps >= self.steps
-        step_type = jnp.where(spent, StepType.LAST, timestep.step_type).astype(jnp.uint8)
+        cut = spent & ~timestep.last()
+        step_type = jnp.where(cut, StepType.CUT, timestep.step_type).astype(jnp.uint8)
         timestep = eqx.tree_at(lambda t: t.step_type, timestep, step_type)
         if self.episodes is None:
             return timestep, spent
