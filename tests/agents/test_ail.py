@@ -12,7 +12,9 @@ import pytest
 
 from meadow.agents.ail import AIL
 from meadow.agents.dqn import DQN
+from meadow.agents.normalised import Normalised
 from meadow.agents.ppo import PPO
+from meadow.agents.rnd import RND
 from meadow.agents.sac import SAC
 from meadow.core.errors import SpecError, UnknownNameError
 from meadow.core.learner import SURPRISE
@@ -168,3 +170,10 @@ def test_it_keeps_the_laws_of_learners(key):
 def test_another_way_to_pay_is_refused():
     with pytest.raises(UnknownNameError, match="Did you mean 'logit'"):
         AIL(DQN(PLAN), SHOWN, pays="logits")
+
+
+def test_demonstrations_in_other_units_than_what_is_lived_are_refused():
+    AIL(Normalised(DQN(PLAN)), SHOWN)
+    for learner in (LEARNER, RND(LEARNER, PLAN)):
+        with pytest.raises(SpecError, match=r"Write `AIL\(Normalised\(...\), demonstrations\)`"):
+            Normalised(learner)

@@ -198,6 +198,10 @@ def test_what_a_store_must_keep_is_said():
             LEARNER.update(state, lost, key=jr.key(0))
     with pytest.raises(SpecError, match="at least 1"):
         IMPALA(ratio=0.5)
+    lived = chunk(SPECS["vectors"])
+    lost = dataclasses.replace(lived, record={"log_prob": lived.record["log_prob"]})
+    with pytest.raises(SpecError, match=r'record=\("log_prob", "drawn"\), memory=True'):
+        LEARNER.update(begun(SPECS["vectors"]), lost, key=jr.key(0))
 
 
 def test_what_is_drawn_is_recorded_and_what_is_done_is_cut_to_the_box(exact):

@@ -7,8 +7,11 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
+import pytest
 
+from meadow.agents.ail import AIL
 from meadow.agents.normalised import Normalised
+from meadow.agents.rnd import RND
 from meadow.agents.statistics import nothing
 from meadow.core.agent import AbstractAgent
 from meadow.core.learner import AbstractLearner
@@ -16,11 +19,14 @@ from meadow.core.report import Report
 from meadow.core.spec import Discrete
 from meadow.core.timestep import StepType, TimeStep, restart
 from meadow.core.trajectory import Trajectory
+from meadow.nn.critic import CriticPlan
+from meadow.nn.plan import Plan
 from meadow.rollout.life import Trial, unborn
 from meadow.rollout.live import Living
 from meadow.testing.probes import HiddenArm
 
 LENGTH, LIVES, GAMMA = 5, 3, 0.9
+PLAN = Plan(channels=(), features=4, memory=4, heads=3, core="none", recalls=False)
 
 
 class Watcher(AbstractAgent):
@@ -53,7 +59,7 @@ class Notes(AbstractLearner):
 
 
 @jax.jit
-def updated(learner: Normalised, state: Any, lived: Trajectory) -> Any:
+def updated(learner: AbstractLearner, state: Any, lived: Trajectory) -> Any:
     return learner.update(state, lived, key=jr.key(0))
 
 
@@ -78,7 +84,7 @@ def chunk(seed: int, memory: Any = None) -> Trajectory:
     return Trajectory(now, nothing, after, ended, {}, memory, step(LIVES), memory)
 
 
-def begun(learner: Normalised) -> Any:
+def begun(learner: AbstractLearner) -> Any:
     example = jax.tree.map(lambda x: x[0, 0], chunk(0).timestep)
     return learner.init(example, Discrete(2), key=jr.key(0))
 
@@ -142,6 +148,44 @@ def test_rewards_are_measured_by_the_spread_of_returns_within_trials():
     _, metrics = updated(learner, state, lived)
     scaled = lived.next.reward / np.std(expected)
     np.testing.assert_allclose(metrics["reward"], scaled, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "wrapped",
+    [
+        lambda learner: AIL(learner, chunk(7), CriticPlan((4,))),
+        lambda learner: RND(learner, PLAN, size=2),
+    ],
+    ids=["AIL", "RND"],
+)
+def test_rewards_of_another_are_measured_by_their_own_returns(wrapped):
+    within = Normalised(Notes(), returns=GAMMA)
+    agent = within.agent(begun(within))
+    memory = jax.tree.map(lambda x: jnp.stack([x] * LIVES), agent.init_memory())
+    lived = chunk(0, memory._replace(returned=jnp.full(LIVES, 1000.0)))
+    dear = eqx.tree_at(lambda x: x.timestep.reward, lived, lived.timestep.reward + 1000.0)
+    learner = wrapped(within)
+    state, metrics = updated(learner, begun(learner), dear)
+    expected, returned = [], np.zeros(LIVES)
+    for t in range(LENGTH):
+        begins = lived.timestep.begins_trial()[t]
+        returned = np.where(begins, 0.0, GAMMA * returned) + metrics["reward"][t]
+        expected.append(returned)
+    std = np.std(expected)
+    np.testing.assert_allclose(state.learner.returns.std, std, rtol=1e-4, err_msg="of these alone")
+
+
+def test_what_is_always_the_same_is_not_magnified():
+    @jax.jit
+    def looked(x: jax.Array, width: Any) -> Any:
+        seen, rows = nothing(x), jnp.tile(jnp.linspace(1 - width, 1 + width, 1000), (3, 1)).T
+        look = lambda seen, _: (seen.seen(x * rows, jnp.ones(1000)), None)  # noqa: E731
+        return jax.lax.scan(look, seen, length=200)[0].std
+
+    always = jnp.array([1000.3, 0.1, -12345.678])
+    np.testing.assert_array_equal(looked(always, 0.0), 1.0, "rounding is no spread")
+    # Evenly between two ends: their distance over the root of twelve.
+    np.testing.assert_allclose(looked(always, 1e-4), 1e-4 / 3**0.5 * abs(always), rtol=0.02)
 
 
 def test_the_agent_carries_the_return_of_its_trial():

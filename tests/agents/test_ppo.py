@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from meadow.agents.ppo import PPO, Actor, Memory, State, _shuffled, _stretches
+from meadow.core.errors import SpecError
 from meadow.core.spec import Discrete
 from meadow.core.timestep import StepType, TimeStep
 from meadow.core.trajectory import Trajectory
@@ -358,14 +359,20 @@ def test_the_learning_rate_falls_to_nothing(state):
 
 def test_lives_must_be_dealt_evenly(state):
     learner = dataclasses.replace(LEARNER, minibatches=3)
-    with pytest.raises(ValueError, match="4 lives do not divide by minibatches=3. Change one"):
+    with pytest.raises(SpecError, match="4 lives do not divide by minibatches=3. Change one"):
         learner.update(state, chunk(), key=jr.key(0))
     learner = dataclasses.replace(LEARNER, minibatches=3, stretch=1)
-    with pytest.raises(ValueError, match="20 stretches of 1 do not divide by minibatches=3"):
+    with pytest.raises(SpecError, match="20 stretches of 1 do not divide by minibatches=3"):
         learner.update(state, chunk(), key=jr.key(0))
     learner = dataclasses.replace(LEARNER, stretch=2)
-    with pytest.raises(ValueError, match="5 steps do not divide by stretch=2. Change one"):
+    with pytest.raises(SpecError, match="5 steps do not divide by stretch=2. Change one"):
         learner.update(state, chunk(), key=jr.key(0))
+
+
+def test_windows_of_a_store_are_refused(state):
+    window = dataclasses.replace(chunk(), record={}, final_memory=None)
+    with pytest.raises(SpecError, match="its own agent has just lived, got a window"):
+        LEARNER.update(state, window, key=jr.key(0))
 
 
 def test_a_stretch_begins_with_what_was_remembered(state):

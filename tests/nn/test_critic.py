@@ -12,10 +12,12 @@ from meadow.core.errors import SpecError, UnknownNameError
 from meadow.core.learner import SURPRISE
 from meadow.core.spec import Box
 from meadow.core.timestep import restart
+from meadow.nn.actor_critic import actor_critic
 from meadow.nn.box import placed, units, vectors
 from meadow.nn.critic import CriticPlan, Lesson, critics_loss, least, numbers
 from meadow.nn.dense import Dense
 from meadow.nn.mlp import MLP
+from meadow.nn.plan import Plan
 from meadow.nn.policy import PolicyPlan
 from meadow.nn.worth import Categorical, Scalar
 
@@ -97,6 +99,20 @@ def test_numbers_refuse_what_they_cannot_flatten():
         numbers(SEEN, 0, ("speed",))
     with pytest.raises(SpecError, match="vectors and numbers"):
         numbers({"view": jnp.zeros((3, 3))}, 0)
+
+
+@pytest.mark.parametrize(
+    ("seen", "got"),
+    [
+        ({"arm": {"pose": jnp.zeros(3)}, "speed": jnp.zeros(())}, "a dict for 'arm'"),
+        ((jnp.zeros(3), jnp.zeros(2)), "a tuple for 'observation'"),
+    ],
+)
+def test_observations_within_observations_are_refused(seen, got):
+    with pytest.raises(SpecError, match=f"one flat dict of arrays, got {got}. Flatten it"):
+        numbers(seen, 0)
+    with pytest.raises(SpecError, match=f"got {got}"):
+        actor_critic(Plan(), seen, BOX, key=jr.key(0))
 
 
 @pytest.mark.parametrize("worth", [Scalar(), Categorical(-1.0, 1.0, 4)])

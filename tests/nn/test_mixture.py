@@ -12,6 +12,7 @@ from meadow.agents.sac import SAC
 from meadow.core.errors import SpecError
 from meadow.core.spec import Box
 from meadow.core.timestep import restart
+from meadow.nn.dense import Dense
 from meadow.nn.descent import descended
 from meadow.nn.distribution import Normal, TanhNormal
 from meadow.nn.mixture import Mixture
@@ -66,6 +67,24 @@ def test_a_mixture_tells_two_ways_apart_where_one_normal_cannot():
         policy, _ = jax.lax.scan(step, (policy, ADAM.init(policy)), length=200)[0]
         losses[parts] = float(loss(policy))
     assert losses[2] < losses[1] - 1.0, f"two parts have a nat more of each example: {losses}"
+
+
+def test_the_start_of_parts_owes_nothing_to_the_layers(monkeypatch):
+    used, drawn = [], jr.normal
+
+    def layer(*args, key, **kwargs):
+        used.append(key)
+        return Dense(*args, key=key, **kwargs)
+
+    def normal(key, shape):
+        used.append(key)
+        return drawn(key, shape)
+
+    monkeypatch.setattr("meadow.nn.mlp.Dense", layer)
+    monkeypatch.setattr(jr, "normal", normal)
+    PolicyPlan((4, 4), parts=2).cloning(jnp.zeros(3), BOX, key=jr.key(0))
+    numbers = {tuple(jr.key_data(key).tolist()) for key in used}
+    assert len(numbers) == len(used) == 4, "every key is used once"
 
 
 def test_who_samples_with_gradients_refuses_it():

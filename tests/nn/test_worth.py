@@ -165,6 +165,13 @@ def test_atoms_that_cannot_be_spread_are_refused(bad):
         Categorical(**bad)
 
 
+@pytest.mark.parametrize("worth", [Scalar, Quantiles])
+@pytest.mark.parametrize("huber", [0.0, -1.0, float("nan")])
+def test_bounds_that_leave_no_loss_are_refused(worth, huber):
+    with pytest.raises(SpecError, match=f"`{worth.__name__}`.* got huber={huber}"):
+        worth(huber=huber)
+
+
 # --- against rlax ---------------------------------------------------------------------------------
 
 

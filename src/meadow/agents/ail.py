@@ -4,13 +4,15 @@
   its log odds, and `penalty` times the square of how far slopes between the two are from 1.
 **data** whatever the other learner learns from, and as many steps of the demonstrations; the reward
   of a step is the log odds of what was seen and done (`pays="logit"`), or `-log(1 - D)`, which is
-  never negative (`"softplus"`). Around PPO this is GAIL, around a learner with a store DAC.
+  never negative (`"softplus"`). The former is AIRL's and, around a learner with a store, DAC's; the
+  latter around PPO is GAIL's, which pays `-log D` of a D that tells the policy.
 **return, time limits** the other learner's.
 **differs from the papers in** states after an end, which are worth nothing, where DAC learns what
   they are worth: where episodes may terminate, positive rewards alone pay for going on. Its policy
   descends with every discriminator, not with every fifth; GAIL's had no penalty of slopes.
 **reference** Ho and Ermon, Generative Adversarial Imitation Learning, 2016; Kostrikov et al.,
-  Discriminator-Actor-Critic, 2019.
+  Discriminator-Actor-Critic, 2019; Fu, Luo and Levine, Learning Robust Rewards with Adversarial
+  Inverse Reinforcement Learning, 2018.
 """
 
 from typing import Any, NamedTuple, cast
@@ -22,6 +24,7 @@ import jax.random as jr
 import optax
 from jaxtyping import Array, Float, Key, PyTree
 
+from meadow.agents.paid import paid
 from meadow.core.agent import AbstractAgent
 from meadow.core.errors import SpecError, UnknownNameError
 from meadow.core.learner import AbstractLearner
@@ -50,7 +53,8 @@ class AIL(AbstractLearner[State]):
     Attributes:
         learner: who is paid.
         demonstrations: steps `[time, batch]` of somebody who does well, of which `timestep` and
-            `action` count; `meadow.data` reads them.
+            `action` count; `meadow.data` reads them. They are compared with what is lived as it
+            comes, so `Normalised` belongs within: `AIL(Normalised(...), demonstrations)`.
         plan: sizes of the discriminator, as of one critic.
         pays: logit, or softplus.
         penalty: of slopes.
@@ -104,13 +108,13 @@ class AIL(AbstractLearner[State]):
         """
         key_learner, key_shown, key_share = jr.split(key, 3)
         looked = state.discriminator.features(trajectory.timestep.observation, trajectory.action)
-        lived = looked.reshape(-1, looked.shape[-1])
-        shown = self._shown(state.discriminator, len(lived), key=key_shown)
-        share = jr.uniform(key_share, (len(lived), 1))
+        here = looked.reshape(-1, looked.shape[-1])
+        shown = self._shown(state.discriminator, len(here), key=key_shown)
+        share = jr.uniform(key_share, (len(here), 1))
 
         def loss(network: Discriminator) -> tuple[Array, tuple[Array, Array]]:
-            odds = network(lived), network(shown)
-            slopes = steepness(network, lived, shown, share)
+            odds = network(here), network(shown)
+            slopes = steepness(network, here, shown, share)
             return logistic_loss(*odds) + self.penalty * slopes, odds
 
         (wrong, odds), grads = jax.value_and_grad(loss, has_aux=True)(state.discriminator)
@@ -118,8 +122,8 @@ class AIL(AbstractLearner[State]):
             self._optimiser(), grads, state.optimiser, state.discriminator
         )
         reward = PAYS[self.pays](odds[0]).reshape(trajectory.next.reward.shape)
-        paid = eqx.tree_at(lambda x: x.next.reward, trajectory, reward)
-        learner, metrics = self.learner.update(state.learner, paid, key=key_learner)
+        lived = paid(trajectory, reward)
+        learner, metrics = self.learner.update(state.learner, lived, key=key_learner)
         apart = 0.5 * ((odds[0] < 0).mean() + (odds[1] > 0).mean())
         metrics |= {"imitation": wrong, "told_apart": apart}
         return State(learner, network, optimiser), metrics

@@ -22,7 +22,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Key, PyTree
 
-from meadow.agents.actor import Actor, Memory, discounts, drawn, values_after
+from meadow.agents.actor import DRAWN, Actor, Memory, discounts, drawn, values_after
 from meadow.core.errors import SpecError
 from meadow.core.learner import AbstractLearner
 from meadow.core.report import Report
@@ -99,12 +99,16 @@ class IMPALA(AbstractLearner[State]):
         """One step down the gradient.
 
         Raises:
-            SpecError: a store that keeps no memories, or no log-probabilities (while tracing).
+            SpecError: a store that keeps no memories, no log-probabilities, or not what was drawn
+                where actions are vectors (while tracing).
         """
-        if trajectory.memory is None or "log_prob" not in trajectory.record:
+        wanted = ("log_prob",) if state.network.box is None else ("log_prob", DRAWN)
+        if trajectory.memory is None or any(name not in trajectory.record for name in wanted):
+            drew = "" if state.network.box is None else " and what was drawn"
+            names = str(wanted).replace("'", '"')
             raise SpecError(
-                "`IMPALA` learns from the log-probabilities of who acted, and begins with their "
-                'memory. Write `Replay(..., record=("log_prob",), memory=True)`.'
+                f"`IMPALA` learns from the log-probabilities{drew} of who acted, and begins with "
+                f"their memory. Write `Replay(..., record={names}, memory=True)`."
             )
         grads, metrics = jax.grad(self._loss, has_aux=True)(state.network, trajectory)
         metrics["gradient_norm"] = optax.tree.norm(grads)

@@ -20,8 +20,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, PyTree
 
+from meadow.agents.ail import AIL
+from meadow.agents.paid import PAID, earned
 from meadow.agents.statistics import Statistics, nothing
 from meadow.core.agent import AbstractAgent
+from meadow.core.errors import SpecError
 from meadow.core.learner import AbstractLearner
 from meadow.core.report import Report
 from meadow.core.spec import ActionSpec
@@ -81,12 +84,27 @@ class Normalised(AbstractLearner[State]):
         most: numbers are cut to so many standard deviations from their mean.
         returns: the discount of returns in units of whose spread rewards are measured; None to
             leave rewards as they are. A return runs over a trial, as far as is known: in windows
-            without memory it begins with the window.
+            without memory it begins with the window, and with the chunk where somebody else pays
+            (`AIL`, `RND`).
+
+    Raises:
+        SpecError: around `AIL`, whose demonstrations are in other units.
     """
 
     learner: AbstractLearner
     most: float = eqx.field(static=True, default=10.0)
     returns: float | None = eqx.field(static=True, default=None)
+
+    def __check_init__(self) -> None:
+        within = self.learner
+        while isinstance(within, AbstractLearner):
+            if isinstance(within, AIL):
+                raise SpecError(
+                    "`AIL` compares what is lived with its demonstrations, which nobody normalises "
+                    "for it, got `Normalised` around it. Write `AIL(Normalised(...), "
+                    "demonstrations)`."
+                )
+            within = getattr(within, "learner", None)
 
     def init(self, timestep: TimeStep, action_spec: ActionSpec, *, key: Key[Array, ""]) -> State:
         """The learner's, and statistics of nothing."""
@@ -154,9 +172,13 @@ class Normalised(AbstractLearner[State]):
             returned = _returned(returned, timestep, discount)
             return returned, returned
 
-        memory = trajectory.memory
+        timestep, memory = trajectory.timestep, trajectory.memory
         start = jnp.zeros_like(trajectory.after.reward) if memory is None else memory.returned
-        before = jax.lax.scan(step, start, trajectory.timestep)[1]
+        if isinstance(trajectory.record, dict) and PAID in trajectory.record:
+            # What was told, and is remembered, is the environment's.
+            timestep = eqx.tree_at(lambda t: t.reward, timestep, earned(trajectory))
+            start = jnp.zeros_like(start)
+        before = jax.lax.scan(step, start, timestep)[1]
         return discount * before + trajectory.next.reward
 
 

@@ -29,6 +29,7 @@ from jaxtyping import Array, Float, Int, Key, PyTree, Shaped
 from meadow.agents.actor import Actor as Actor
 from meadow.agents.actor import Memory as Memory
 from meadow.agents.actor import discounts, drawn, values_after
+from meadow.core.errors import SpecError
 from meadow.core.learner import AbstractLearner
 from meadow.core.report import Report
 from meadow.core.spec import ActionSpec
@@ -119,8 +120,14 @@ class PPO(AbstractLearner[State]):
         """`epochs` passes over the chunk in minibatches of lives, or of stretches of them.
 
         Raises:
-            ValueError: the chunk cannot be cut, or its parts not be dealt, evenly (while tracing).
+            SpecError: a window of a store; or a chunk that cannot be cut, or whose parts cannot be
+                dealt, evenly (while tracing).
         """
+        if trajectory.final_memory is None:
+            raise SpecError(
+                "`PPO` learns from what its own agent has just lived, got a window of a store. "
+                "Write the experiment without a rehearsal, or take `IMPALA`, `R2D2` or `SAC`."
+            )
         num = self._dealt(*trajectory.trial_ended.shape)
         hidden, rows = trajectory.memory.hidden, self._rows(state, trajectory)
         if self.stretch is not None:
@@ -150,13 +157,13 @@ class PPO(AbstractLearner[State]):
         stretch = self.stretch or length
         num = lives * (length // stretch)
         if length % stretch:
-            raise ValueError(
+            raise SpecError(
                 f"`PPO` cuts a chunk into equal stretches, but {length} steps do not divide by "
                 f"stretch={stretch}. Change one of them."
             )
         if num % self.minibatches:
             what = "lives" if self.stretch is None else f"stretches of {stretch}"
-            raise ValueError(
+            raise SpecError(
                 f"`PPO` deals lives into equal minibatches, but {num} {what} do not divide by "
                 f"minibatches={self.minibatches}. Change one of them."
             )

@@ -20,6 +20,7 @@ import jax.random as jr
 import optax
 from jaxtyping import Array, Float, Key, PyTree
 
+from meadow.agents.paid import paid
 from meadow.agents.statistics import Statistics, nothing
 from meadow.core.agent import AbstractAgent
 from meadow.core.learner import AbstractLearner
@@ -111,8 +112,7 @@ class RND(AbstractLearner[State]):
         predictor, optimiser = descended(self._optimiser(), grads, state.optimiser, state.predictor)
         errors = state.errors.seen(error.ravel(), jnp.ones(error.size))
         reward = trajectory.next.reward + self.scale * error / errors.std
-        paid = eqx.tree_at(lambda x: x.next.reward, trajectory, reward)
-        learner, metrics = self.learner.update(state.learner, paid, key=key)
+        learner, metrics = self.learner.update(state.learner, paid(trajectory, reward), key=key)
         state = State(learner, predictor, state.target, optimiser, errors)
         return state, metrics | {"novelty": novelty}
 

@@ -141,14 +141,11 @@ class SAC(AbstractLearner[State]):
         critics, metrics = jax.grad(critics_loss, has_aux=True)(
             networks.critics, self.worth, lesson
         )
-        policy, entropy = jax.grad(self._policy_loss, has_aux=True)(
+        policy, log_prob = jax.grad(self._policy_loss, has_aux=True)(
             networks.policy, networks, trajectory, key=key_policy
         )
-        wanted = self.target_entropy
-        if wanted is None:
-            wanted = -float(networks.policy.box.shape[0])
-        warmer = entropy - wanted if self.adaptive else jnp.zeros_like(entropy)
-        return Networks(policy, critics, warmer), metrics | {"entropy": entropy}
+        warmer = self._warmer(networks.policy, log_prob, trajectory.weight)
+        return Networks(policy, critics, warmer), metrics | {"entropy": -log_prob.mean()}
 
     def score(self, state: State, trajectory: Trajectory) -> Report:
         """How each column went, by what the critics say now of what was done."""
@@ -176,13 +173,29 @@ class SAC(AbstractLearner[State]):
         trajectory: Trajectory,
         *,
         key: Key[Array, ""],
-    ) -> tuple[Float[Array, ""], Float[Array, ""]]:
-        """And the policy's entropy."""
+    ) -> tuple[Float[Array, ""], Float[Array, "batch"]]:
+        """And the log densities of what the policy would do."""
         now = jax.tree.map(lambda x: x[0], trajectory.timestep)
         action, log_prob = _drawn(policy, now, key=key)
         value = self.worth.mean(networks.critics(now.observation, action)).min(axis=0)
         losses = jnp.exp(networks.log_temperature) * log_prob - value
-        return weighed(losses, trajectory.weight), -weighed(log_prob, trajectory.weight)
+        return weighed(losses, trajectory.weight), log_prob
+
+    def _warmer(
+        self,
+        policy: StochasticPolicy,
+        log_prob: Float[Array, "batch"],
+        weight: Float[Array, "batch"] | None,
+    ) -> Float[Array, ""]:
+        """The gradient of the temperature's logarithm: how far entropies lie above the target, each
+        as far as it counts."""
+        if not self.adaptive:
+            return jnp.zeros(())
+        wanted = self.target_entropy
+        if wanted is None:
+            wanted = -float(policy.box.shape[0])
+        counts = 1.0 if weight is None else weight.mean()
+        return -weighed(log_prob, weight) - wanted * counts
 
     def _optimiser(self) -> optax.GradientTransformation:
         return optax.adam(self.learning_rate)

@@ -26,7 +26,8 @@ class Statistics(eqx.Module):
     def std(self) -> Float[Array, "..."]:
         """Standard deviation; 1 where nothing was seen, or always the same."""
         variance = self.squares / jnp.maximum(self.count, 1.0)
-        return jnp.where(variance > 1e-12, jnp.sqrt(variance), 1.0)
+        rounding = 1e-12 + 1e-11 * self.mean**2  # what is always the same seems to spread so far
+        return jnp.where(variance > rounding, jnp.sqrt(variance), 1.0)
 
     def seen(self, x: Float[Array, "num ..."], weight: Float[Array, "num"]) -> "Statistics":
         """Having seen as many more."""

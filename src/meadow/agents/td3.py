@@ -38,6 +38,8 @@ from meadow.nn.policy import DeterministicPolicy, PolicyPlan
 from meadow.nn.worth import AbstractWorth, Scalar
 from meadow.returns import joined
 
+_LEAST_SIZE = 1e-8  # of values, so that nothing is divided by none
+
 
 class Networks(NamedTuple):
     """What acts, and what judges it; the same of their targets and optimisers."""
@@ -152,7 +154,7 @@ class TD3(AbstractLearner[State]):
         if self.bc is None:
             return -weighed(value, weight)
         far = units(policy.box, action) - units(policy.box, trajectory.action[0])
-        size = jax.lax.stop_gradient(weighed(jnp.abs(value), weight))
+        size = jax.lax.stop_gradient(jnp.maximum(jnp.abs(value).mean(), _LEAST_SIZE))
         return weighed((far**2).mean(axis=-1) - self.bc * value / size, weight)
 
     def _optimiser(self) -> optax.GradientTransformation:

@@ -42,8 +42,8 @@ class Plan(eqx.Module):
         heads: width of the hidden layer of policy and value; 0 for none.
         tiles: how many kinds of tile are told apart; all 16, of which 13 are XLand's. A tile beyond
             them is known by its colour alone.
-        precision: of the products that take the time: float32, or bfloat16, which is several times
-            faster on a GPU. Parameters, embeddings, memory, logits and values are float32 in both.
+        precision: of the products that take the time: float32, or bfloat16, which is meant for
+            accelerators. Parameters, embeddings, memory, logits and values are float32 in both.
         core: what remembers: gru, lstm, linear (S5), transformer, or none (a dense layer).
         layers: of a linear core or a transformer.
         window: steps that a transformer remembers.
@@ -168,8 +168,19 @@ class Plan(eqx.Module):
 
 
 def parts(observation: PyTree) -> dict[str, Array]:
-    """The arrays of an observation by name, without those that are empty."""
+    """The arrays of an observation by name, without those that are empty.
+
+    Raises:
+        SpecError: something else than an array, or than a flat dict of them.
+    """
     named = observation if isinstance(observation, dict) else {"observation": observation}
+    for name, x in named.items():
+        if not hasattr(x, "shape"):
+            raise SpecError(
+                "Networks take observations that are one array or one flat dict of arrays, got a "
+                f"{type(x).__name__} for {name!r}. Flatten it: "
+                'write {"a": ..., "b": ...}, an array for each name.'
+            )
     return {name: x for name, x in named.items() if x.size}
 
 

@@ -158,9 +158,10 @@ class PolicyPlan(eqx.Module):
         if self.parts == 1:
             return self.stochastic(observation, action_spec, key=key)
         box = vectors(action_spec)
-        body = self._body(observation, self.parts * (1 + 2 * box.shape[0]), key)
+        key_body, key_start = jr.split(key)
+        body = self._body(observation, self.parts * (1 + 2 * box.shape[0]), key_body)
         # All alike they would stay alike.
-        start = 0.1 * jr.normal(jr.fold_in(key, 1), body.layers[-1].bias.shape)
+        start = 0.1 * jr.normal(key_start, body.layers[-1].bias.shape)
         body = eqx.tree_at(lambda b: b.layers[-1].bias, body, start)
         return MixturePolicy(body, box, self.parts, self.sees)
 

@@ -63,11 +63,21 @@ class Scalar(AbstractWorth):
         huber: errors beyond this count linearly; None for squares all the way.
         rescale: the network tells h(Q) = sign(Q) (sqrt(|Q| + 1) - 1) + epsilon Q.
 
+    Raises:
+        SpecError: a bound that is not positive.
+
     References: Pohlen et al., Observe and Look Further, 2018, for h.
     """
 
     huber: float | None = eqx.field(static=True, default=None)
     rescale: bool = eqx.field(static=True, default=False)
+
+    def __check_init__(self) -> None:
+        if self.huber is not None and not self.huber > 0:
+            raise SpecError(
+                f"`Scalar` counts errors linearly beyond a positive bound, got huber={self.huber}. "
+                "Write huber=1.0, or None for squares all the way."
+            )
 
     @property
     def size(self) -> int:
@@ -159,12 +169,22 @@ class Quantiles(AbstractWorth):
     Attributes:
         huber: errors beyond this count linearly.
 
+    Raises:
+        SpecError: a bound that is not positive.
+
     References: Dabney et al., Distributional Reinforcement Learning with Quantile Regression, 2018,
     eq. 10; divided by `huber` as in Dabney et al., Implicit Quantile Networks, 2018, eq. 3.
     """
 
     num: int = eqx.field(static=True, default=200)
     huber: float = eqx.field(static=True, default=1.0)
+
+    def __check_init__(self) -> None:
+        if not self.huber > 0:
+            raise SpecError(
+                f"`Quantiles` counts errors linearly beyond a positive bound, got "
+                f"huber={self.huber}. Write huber=1.0, or a small one such as 1e-3 for none."
+            )
 
     @property
     def size(self) -> int:
