@@ -14,7 +14,7 @@ from meadow.core.environment import AbstractEnvironment
 from meadow.core.errors import SpecError
 from meadow.core.spec import Discrete
 from meadow.core.timestep import TimeStep, restart, transition
-from meadow.evaluation.exam import Exam, _lived, _Queue, judge
+from meadow.evaluation.exam import Exam, _lived, _luck, _Queue, judge
 from meadow.rollout.life import Trial
 from meadow.rollout.live import Living
 
@@ -157,12 +157,23 @@ def test_jaxued_7_what_an_exam_holds_does_not_grow_with_its_time():
     assert held(8) == held(4096), "states are not kept"
 
 
+def test_luck_does_not_repeat_in_long_episodes_and_stays_in_short_ones():
+    number = jnp.arange(0, 2**20, 2**16 - 1)
+    step = jnp.arange(0, 2**18)
+    luck = np.stack([_luck(jnp.full_like(step, n), step) for n in number])
+    assert all(len(set(row.tolist())) == len(step) for row in luck), "every step has its own"
+    short = (number[:, None] + (step[:4096] << 20)).astype(jnp.int32)
+    np.testing.assert_array_equal(luck[:, :4096], short, "figures that were published stay")
+    assert len(set(luck[:, :4096].ravel().tolist())) == short.size, "which no two attempts share"
+
+
 def test_what_is_no_exam_is_refused():
     empty = jax.tree.map(lambda x: x[:0], EXAM.tasks)
     for exams, message in [
         ([EXAM, EXAM], r"name of its own.*\['all'\]"),
         ([Exam("none", Stage(1.0), empty, 1)], "'none' needs at least one task.*0 tasks"),
         ([Exam("never", Stage(1.0), EXAM.tasks, 0)], "one attempt, got 7 tasks and 0 attempts"),
+        ([Exam("many", Stage(1.0), EXAM.tasks, 2**18)], "1,835,008 in all; .* for 1,048,576"),
     ]:
         with pytest.raises(SpecError, match=message):
             judge(Always(), exams, key=jr.key(0))

@@ -220,6 +220,24 @@ def test_some_lives_begin_again_and_others_go_on():
         envs.step(np.zeros(NUM_ENVS - 1, int))
 
 
+def test_an_end_that_is_not_in_the_mask_begins_in_the_next_step():
+    """As Gymnasium's own NEXT_STEP: what is seen after it is not lost, nor a step of the next."""
+    envs, left = maze(AutoresetMode.NEXT_STEP), np.zeros(NUM_ENVS, int)
+    envs.reset(seed=0)
+    envs.step(left)
+    ended = envs.step(left)
+    assert (ended[2] | ended[3]).all(), "an episode has two steps"
+    who = np.array([True, False, False, True])
+    shown, told = envs.reset(options={"reset_mask": who})
+    np.testing.assert_array_equal(shown[~who], ended[0][~who], "others stand where they stood")
+    assert list(told["trial_episode"]) == [1, 0, 0, 1]
+    after = envs.step(left)
+    assert list(after[-1]["trial_episode"]) == [1] * NUM_ENVS
+    assert not (after[2] | after[3]).any() and not after[1][~who].any(), "and begin now"
+    ended = envs.step(left)
+    np.testing.assert_array_equal(ended[2] | ended[3], who, "with no step of it done before")
+
+
 def test_equal_definitions_share_their_programs(room, tasks):
     one, two = Env(room, tasks), Env(dataclasses.replace(room), tasks)
     other = Env(dataclasses.replace(room, max_steps=9), tasks)

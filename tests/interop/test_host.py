@@ -15,6 +15,7 @@ from meadow.interop.host.dm import DmProgram
 from meadow.interop.host.gymnasium import GymnasiumProgram
 from meadow.interop.host.named import host, maker
 from meadow.rollout.host import Luck
+from meadow.rollout.host_serial import Serial
 
 
 class Room(gymnasium.Env):
@@ -26,7 +27,8 @@ class Room(gymnasium.Env):
     def reset(self, *, seed=None, options=None):
         self.action_space.seed(seed)
         self.observation_space.seed(seed)
-        return self.observation_space.sample(), {}
+        self.shown = self.observation_space.sample()
+        return self.shown, {}
 
     def step(self, action):
         self.done = action
@@ -74,6 +76,21 @@ def test_observations_of_many_kinds_become_arrays():
     assert program.step(np.int32(0)).last and program._env.done == -1, "choices begin at 0"
 
 
+def test_whole_numbers_of_every_width_are_shown_as_they_are():
+    space = spaces.Dict(
+        bits=spaces.MultiBinary(3),
+        small=spaces.Box(-128, 127, (2,), np.int8),
+        large=spaces.Box(-(2**31), 2**31 - 1, (2,), np.int64),
+    )
+    rooms = Serial(lambda seed: GymnasiumProgram(Room(space, spaces.Discrete(2)), seed), 1)
+    assert {leaf.dtype for leaf in rooms.environment.observation.values()} == {np.dtype(np.int32)}
+    rooms._lives[0].start([1, 2])
+    one, luck = np.ones(1, bool), Luck((), jr.key_data(jr.split(jr.key(0), (1, 1))), 0)
+    shown = rooms.begin(one, one, luck)[0]
+    for name, numbers in rooms._lives[0]._program._env.shown.items():
+        np.testing.assert_array_equal(shown[name][0], numbers, name)
+
+
 def test_boxes_of_uneven_sides_are_stretched():
     low, high = np.array([-1.0, 0.0]), np.array([1.0, 10.0])
     room = Room(VECTOR, spaces.Box(low, high, dtype=np.float64))
@@ -85,6 +102,18 @@ def test_boxes_of_uneven_sides_are_stretched():
         np.testing.assert_allclose(room.done, done, atol=1e-6)
 
 
+@pytest.mark.parametrize("low", [-0.4, [-0.4, -0.1]], ids=["even", "uneven"])
+def test_bounds_of_float64_are_kept(low):
+    box = spaces.Box(np.broadcast_to(low, 2), np.full(2, 0.4), dtype=np.float64)
+    program = GymnasiumProgram(Room(VECTOR, box), seed=0)
+    program.reset()
+    for side in (program.action_spec.low, program.action_spec.high):
+        # 0.4 of float32 is more than that of float64; the room takes what is in its box.
+        program.step(np.full(2, side, np.float32))
+        done = box.high if side > 0 else box.low
+        np.testing.assert_allclose(program._env.done, done, rtol=1e-12)
+
+
 @pytest.mark.parametrize(
     ("seen", "done", "message"),
     [
@@ -92,6 +121,8 @@ def test_boxes_of_uneven_sides_are_stretched():
         (VECTOR, spaces.Box(-np.inf, np.inf, (2,)), "finite bounds"),
         (VECTOR, spaces.Box(0, 9, (2,), np.int32), "real numbers"),
         (spaces.Text(5), spaces.Discrete(2), "observations that are arrays"),
+        (spaces.Box(0, 2**31, (2,), np.int64), spaces.Discrete(2), "that int32 holds"),
+        (spaces.Box(0, 2**32 - 1, (2,), np.uint32), spaces.Discrete(2), "that int32 holds"),
     ],
     ids=str,
 )
@@ -115,7 +146,7 @@ def test_a_name_that_nobody_knows_is_answered_with_close_ones(name, message):
 
 def test_a_library_that_is_missing_is_named_with_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "ale_py", None)
-    with pytest.raises(MeadowError, match=r"needs .*'ale_py'.*pip install 'meadow\[atari\]'"):
+    with pytest.raises(MeadowError, match=r"needs .*'ale_py'.*pip install '\.\[atari\]'. in"):
         host("ale:Pong")
 
 

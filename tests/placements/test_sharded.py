@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from meadow.core.errors import MeadowError
+from meadow.loops.compiled import Compiled
 from meadow.loops.sharded import Sharded
 
 
@@ -45,6 +46,20 @@ def test_lives_lie_on_both_devices_and_the_learner_on_each(sharded, experiment):
     assert len({shard.device for shard in shards}) == 2, "each device has its half of the lives"
     kernel = progress.learner.network.trunk.memory.recurrent
     assert kernel.sharding.is_fully_replicated, "every device has the whole network"
+
+
+def test_students_whose_lives_go_on_divide_their_lives(experiment):
+    several = dataclasses.replace(experiment, students=3)
+    compiled, sharded = Compiled(several), Sharded(several, devices=jax.devices()[:2])
+    one, figures = compiled.run(compiled.begin(key=jr.key(0)), 2)
+    start = sharded.begin(key=jr.key(0))
+    shards = start.life.timestep.reward.addressable_shards
+    assert [s.data.shape for s in shards] == [(3, several.lives // 2)] * 2
+    two, others = sharded.run(start, 2)
+    for x, y in zip(*map(jax.tree.leaves, (one.learner, two.learner)), strict=True):
+        np.testing.assert_allclose(np.asarray(x), np.asarray(y), atol=1e-4, err_msg="parameters")
+    for name, value in figures.items():
+        np.testing.assert_allclose(value, others[name], atol=1e-4, err_msg=name)
 
 
 def test_lives_must_divide_among_devices(experiment):

@@ -1,7 +1,9 @@
 """A store over several devices is one store on each, of its own lives."""
 
 import dataclasses
+import math
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
@@ -10,12 +12,15 @@ import pytest
 from jax.sharding import Mesh
 
 from meadow.agents.dqn import DQN
-from meadow.core.errors import MeadowError
+from meadow.core.errors import CheckpointError, MeadowError, SpecError
 from meadow.curricula.uniform import Uniform
+from meadow.loops.compiled import Compiled
 from meadow.loops.divided import Divided
-from meadow.loops.iteration import Experiment
+from meadow.loops.iteration import Experiment, begin, updated
 from meadow.loops.rehearsal import Rehearsal
 from meadow.loops.sharded import Sharded
+from meadow.recipes.agents import AGENTS
+from meadow.recipes.train import load
 from meadow.replay.limiter import Limiter
 from meadow.replay.prioritised import Prioritised
 from meadow.replay.replay import Replay
@@ -117,8 +122,8 @@ def test_a_run_with_a_store_over_two_devices(rehearsing):
     progress = sharded.begin(key=jr.key(0))
     before = jax.device_get(progress.learner.network)
     progress, metrics = sharded.run(progress, 6)
-    due = rehearsing.rehearsal.due(jnp.int32(0), jnp.int32(6 * 8 * 4))
-    assert int(progress.learner.updates) == int(due) > 0, "it learns as often as on one device"
+    due = updated(rehearsing, 6)
+    assert int(progress.learner.updates) == due > 0, "it learns as often as on one device"
     assert np.isfinite(metrics["loss"])
     learnt = jax.tree.leaves(jax.device_get(progress.learner.network))
     assert any((x != y).any() for x, y in zip(jax.tree.leaves(before), learnt, strict=True))
@@ -126,6 +131,45 @@ def test_a_run_with_a_store_over_two_devices(rehearsing):
     assert [x.data.shape for x in words.addressable_shards] == [(1, *words.shape[1:])] * 2
     assert words.shape[1:3] == (256 // 8, 4), "each has the rows of half of the lives"
     assert jax.tree.leaves(progress.learner)[0].sharding.is_fully_replicated
+
+
+def test_students_have_stores_over_two_devices(rehearsing):
+    several = dataclasses.replace(rehearsing, students=3)
+    sharded = Sharded(several, devices=jax.devices()[:2])
+    progress, metrics = sharded.run(sharded.begin(key=jr.key(0)), 4)
+    words = progress.store.rows.words
+    assert [x.data.shape for x in words.addressable_shards] == [(3, 1, *words.shape[2:])] * 2
+    assert progress.learner.updates.tolist() == [updated(several, 4)] * 3
+    assert updated(several, 4) == updated(rehearsing, 4), "each learns as often as one alone"
+    assert np.isfinite(metrics["loss"])
+
+
+@pytest.mark.parametrize(("length", "ends"), [(9, None), (8, 64)])
+def test_draws_before_there_is_a_window_are_refused(rehearsing, length, ends):
+    """Two chunks of 32 steps hold no window; the third completes some."""
+    rehearsal = rehearsing.rehearsal
+    store = dataclasses.replace(rehearsal.store, length=length, ends=ends)
+
+    def begun(least):
+        limiter = dataclasses.replace(rehearsal.limiter, least=least, low=-math.inf, high=math.inf)
+        changed = dataclasses.replace(rehearsal, store=store, limiter=limiter)
+        experiment = dataclasses.replace(rehearsing, rehearsal=changed)
+        laid = Sharded(experiment, devices=jax.devices()[:2])._laid
+        for each in (experiment, laid):
+            jax.eval_shape(lambda each=each: begin(each, key=jr.key(0)))
+
+    with pytest.raises(SpecError, match=r"9 steps of each of 8 .* after 64 .*least=72"):
+        begun(40)
+    begun(72)
+    begun(64)
+
+
+def test_learning_goes_on_beyond_the_steps_that_32_bits_count(rehearsing):
+    late, placement = 2**31 // 32, Compiled(rehearsing)
+    progress = placement.begin(key=jr.key(0))._replace(iteration=jnp.int32(late - 1))
+    progress, _ = placement.run(progress, 3)
+    assert int(progress.learner.updates) == 3 * 2 * 32 // 16, "two draws for each step"
+    assert updated(rehearsing, late + 2) - updated(rehearsing, late - 1) == 3 * 2 * 32 // 16
 
 
 def test_such_a_run_is_saved_and_goes_on_bit_for_bit(rehearsing, same_bits, tmp_path):
@@ -137,6 +181,20 @@ def test_such_a_run_is_saved_and_goes_on_bit_for_bit(rehearsing, same_bits, tmp_
     resumed, _ = sharded.run(restored, 3)
     same_bits(resumed, whole, "rows, priorities and luck are those of a run that never stopped")
     assert resumed.store.rows.words.sharding == whole.store.rows.words.sharding
+
+
+def test_such_a_run_is_told_apart_elsewhere_and_its_agent_is_known_there(same_bits, tmp_path):
+    recipe = dataclasses.replace(AGENTS["dqn"][1], lives=2)
+    experiment, run = recipe.experiment(), Run.create(tmp_path / "run", {})
+    progress = Sharded(experiment, devices=jax.devices()[:2]).begin(key=jr.key(0))
+    run.checkpoint(3, progress)
+    alone = Compiled(experiment).begin(key=jr.key(9))
+    with pytest.raises(CheckpointError, match="saved on 2 devices .* read on 1.*--devices 2"):
+        run.restore(alone)
+    iteration, agent = load(run, recipe)
+    assert iteration == 3
+    agents = agent, experiment.agent(progress.learner)
+    same_bits(*(eqx.filter(x, eqx.is_array) for x in agents), "who acts is the same everywhere")
 
 
 def test_what_does_not_divide_is_an_error(rehearsing, mesh):

@@ -4,6 +4,7 @@ import math
 import random
 from fractions import Fraction
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -113,6 +114,24 @@ def test_acme_4_due_is_exact_up_to_the_last_count(ratio, num):
     due = Limiter(float(ratio), 1000).due(jnp.asarray(inserts, jnp.int32), num)
     wanted = [math.floor(ratio * (int(i) - 1000) / num) for i in inserts]
     np.testing.assert_array_equal(due, wanted, "draws due after very many inserts")
+
+
+@pytest.mark.parametrize(("num", "each", "least"), [(1, 1, 1), (64, 16, 1000), (5000, 999, 7)])
+@pytest.mark.parametrize("ratio", [Fraction(1, 4), Fraction(64), Fraction(314_159, 100_000)])
+def test_what_a_turn_makes_due_is_exact_beyond_what_32_bits_count(num, each, least, ratio):
+    """In a run of many months learning goes on; the first turns are those of `due`."""
+    limiter = Limiter(float(ratio), least)
+    first, last = np.arange(1, 200), 2**31 - 1 - np.random.default_rng(0).integers(0, 2**30, 50)
+    turns = np.concatenate([first, last, [2**31 // each, 2**31 // each + 1, 2**31 - 1]])
+    turns = turns[turns < 2**31]
+
+    def whole(turn):
+        return math.floor(max(int(turn) * each - least, 0) * ratio / num)
+
+    got = jax.jit(limiter.due_in, static_argnums=(1, 2))(jnp.asarray(turns, jnp.int32), each, num)
+    np.testing.assert_array_equal(got, [whole(t) - whole(t - 1) for t in turns])
+    due = limiter.due(jnp.asarray(np.append(0, first) * each), num)
+    np.testing.assert_array_equal(got[: len(first)], np.diff(due), "as it is counted in all")
 
 
 def _can_lock(rule, inserted, sampled):

@@ -53,3 +53,10 @@ class Clockwork:
 
     def close(self) -> None:
         pass
+
+
+class Stillborn(Clockwork):
+    """Its process dies in every reset."""
+
+    def reset(self):
+        os._exit(4)

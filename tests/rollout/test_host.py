@@ -2,6 +2,8 @@
 
 import importlib.util
 import itertools
+import os
+import signal
 import sys
 import warnings
 from pathlib import Path
@@ -122,8 +124,8 @@ def test_a_compiled_environment_is_lived_as_in_a_compiled_rollout(clock, diary, 
 
 def check_laws(timestep, next_, trial_ended) -> None:
     """What any rows of clockworks keep to."""
-    last, first = next_.step_type == StepType.LAST, timestep.step_type == StepType.FIRST
-    assert not (timestep.step_type == StepType.LAST).any(), "nobody acts where an episode ended"
+    last, first = next_.step_type >= StepType.LAST, timestep.step_type == StepType.FIRST
+    assert not (timestep.step_type >= StepType.LAST).any(), "nobody acts where an episode ended"
     assert not (next_.step_type == StepType.FIRST).any(), "`next` is before any reset"
     count, after = timestep.observation["count"], next_.observation["count"]
     np.testing.assert_array_equal(after, count + 1, "`next` is what came of the row's own step")
@@ -279,6 +281,74 @@ def test_workers_live_what_is_lived_in_this_process():
     assert not any(process.is_alive() for process in processes), "workers end with their host"
     with pytest.raises(MeadowError, match="closed"):
         host.step(np.zeros(LIVES, np.int32), luck)
+
+
+def test_workers_do_not_hear_what_a_terminal_sends_to_all():
+    with Workers(Clockwork, 1, 1, name="clockwork") as host:
+        one, luck = np.ones(1, bool), luck_of(jr.key(0), 1)
+        pid = host._workers[0].process.pid
+        os.kill(pid, signal.SIGINT)  # while it is spawned
+        host.start(waiting(host), 0)
+        host.begin(one, one, luck)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            os.kill(pid, number)
+        told = host.step(np.zeros(1, np.int32), luck)
+        assert told.reward.tolist() == [1.0], "it lives on until it is told to end"
+        assert host._workers[0].process.pid == pid
+
+
+def test_an_interrupted_question_closes_the_workers():
+    class Interrupted(Exception):
+        """As of a second Ctrl-C."""
+
+    def hear(number, frame):
+        raise Interrupted
+
+    host = Workers(Clockwork, 1, 1, name="clockwork")
+    one, luck = np.ones(1, bool), luck_of(jr.key(0), 1)
+    host.start(waiting(host), 0)
+    host.begin(one, one, luck)
+    before = signal.signal(signal.SIGALRM, hear)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.2)
+        with pytest.raises(Interrupted):
+            host.step(np.array([clockwork.HANG], np.int32), luck)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    with pytest.raises(MeadowError, match="closed"):
+        host.step(np.zeros(1, np.int32), luck)
+
+
+def test_who_dies_in_every_reset_is_not_begun_anew_for_ever():
+    with Workers(clockwork.Stillborn, 1, 1, name="clockwork", on_error="restart") as host:
+        one, luck = np.ones(1, bool), luck_of(jr.key(0), 1)
+        host.start(waiting(host), 0)
+        for _ in range(2):
+            with pytest.warns(RuntimeWarning, match="died .exit code 4.*begun anew"):
+                assert host.begin(one, one, luck)[1].all()
+        with pytest.raises(MeadowError, match="died .*It fell 3 times"):
+            host.begin(one, one, luck)
+
+
+@pytest.mark.slow
+def test_who_dies_in_every_step_is_not_excused_by_its_neighbours():
+    with Workers(Clockwork, 2, 2, name="clockwork", on_error="restart") as host:
+        who, luck = np.ones(2, bool), luck_of(jr.key(0), 2)
+        host.start(waiting(host), 0)
+        for _ in range(2):
+            host.begin(who, who, luck)
+            with pytest.warns(RuntimeWarning, match="1 to 1 of clockwork died.*begun anew"):
+                who = host.step(np.array([0, clockwork.DIE], np.int32), luck).lost
+            assert who.tolist() == [False, True]
+        host.begin(who, who, luck)
+        with pytest.raises(MeadowError, match="1 to 1 of clockwork died.*It fell 3 times"):
+            host.step(np.array([0, clockwork.DIE], np.int32), luck)
+
+
+@pytest.mark.parametrize("workers", [0, -1, LIVES + 1])
+def test_workers_are_from_one_to_as_many_as_programs(workers):
+    with pytest.raises(SpecError, match=rf"1 to {LIVES} workers .* got {workers}. Write"):
+        Workers(Clockwork, LIVES, workers, name="clockwork")
 
 
 @pytest.mark.slow

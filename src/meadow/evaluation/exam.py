@@ -22,6 +22,7 @@ from meadow.rollout.live import Living
 
 LIVES = 1024
 _APART = 20  # bits of an attempt's number; above them, the step it is at
+_MIXED = -1640531535  # 2^32 / golden ratio, odd; for steps that those twelve bits do not hold
 
 
 class Exam(eqx.Module):
@@ -60,7 +61,7 @@ def judge(
         lives: how many live side by side, at most.
 
     Raises:
-        SpecError: two sets of one name, an empty set, or no attempts.
+        SpecError: two sets of one name, an empty set, no attempts, or more than a million.
     """
     exams = list(exams)
     _check(exams)
@@ -80,6 +81,12 @@ def _check(exams: list[Exam]) -> None:
             raise SpecError(
                 f"The exam {exam.name!r} needs at least one task and one attempt, got "
                 f"{exam.num_tasks} tasks and {exam.attempts} attempts."
+            )
+        if (num := exam.num_tasks * exam.attempts) > 2**_APART:
+            raise SpecError(
+                f"The exam {exam.name!r} has {exam.num_tasks:,} tasks of {exam.attempts:,} "
+                f"attempts, {num:,} in all; there is luck for {2**_APART:,}. Make several exams "
+                "of it, and judge them with a key each."
             )
 
 
@@ -170,7 +177,7 @@ def _lived(
         over = work.life.over
         attempt = jnp.where(over, work.begun + jnp.cumsum(over) - 1, work.attempt)
         tasks, number = queue.at(attempt)
-        luck = number + (jnp.where(over, 0, work.life.steps) << _APART)
+        luck = _luck(number, jnp.where(over, 0, work.life.steps))
         life = eqx.tree_at(lambda life: life.number, work.life, luck)
         life, moment = living.live(agent, life, tasks, key=key)
         solved = moment.next.terminated() & (moment.next.reward > 0)
@@ -185,6 +192,12 @@ def _lived(
 
     work = _before(living, agent, queue, lives)
     return jax.lax.while_loop(lambda work: work.ended < num, step, work).found
+
+
+def _luck(number: Int[Array, "lives"], step: Int[Array, "lives"]) -> Int[Array, "lives"]:
+    """What the luck of an attempt at a step is drawn from: another number for each of its steps,
+    and for each attempt of a set up to step 4096."""
+    return (number + (step << _APART)) ^ ((step >> (32 - _APART)) * _MIXED)
 
 
 def _before(living: Living, agent: AbstractAgent, queue: _Queue, lives: int) -> _Work:

@@ -8,6 +8,7 @@ import functools
 from typing import Any
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, PyTree
 
@@ -67,8 +68,10 @@ class FromBrax(AbstractEnvironment[PyTree, PyTree]):
 
 @functools.cache
 def _made(name: str, backend: str) -> Any:
-    """The body, without wrappers: episodes and batches are ours."""
-    return _library().get_environment(name, backend=backend)
+    """The body, without wrappers: episodes and batches are ours. Its arrays are its own, even where
+    a program asks first."""
+    with jax.ensure_compile_time_eval():
+        return _library().get_environment(name, backend=backend)
 
 
 def _library() -> Any:
@@ -76,6 +79,7 @@ def _library() -> Any:
         import brax.envs
     except ImportError as error:
         raise MeadowError(
-            f"Brax is not installed ({error}). Install it: `pip install 'meadow[brax]'`."
+            f"Brax is not installed ({error}). Install it: `pip install '.[brax]'` in Meadow's "
+            "folder."
         ) from error
     return brax.envs

@@ -93,8 +93,9 @@ class Parameters(AbstractTaskSpace):
 
 @functools.cache
 def _made(name: str) -> tuple[Any, Any]:
-    """The environment, and its parameters."""
-    return _library().make(name)
+    """The environment, and its parameters; arrays of its own, even where a program asks first."""
+    with jax.ensure_compile_time_eval():
+        return _library().make(name)
 
 
 def _library() -> Any:
@@ -102,7 +103,8 @@ def _library() -> Any:
         import gymnax
     except ImportError as error:
         raise MeadowError(
-            f"gymnax is not installed ({error}). Install it: `pip install 'meadow[gymnax]'`."
+            f"gymnax is not installed ({error}). Install it: `pip install '.[gymnax]'` in "
+            "Meadow's folder."
         ) from error
     return gymnax
 

@@ -29,6 +29,8 @@ class Programs(NamedTuple):
     What lives say comes packed.
 
     Attributes:
+        again: some lives abandon their episode and begin the next; the others stand where they do,
+            even at the end of one.
         step: an action of every life; whose episode ends begins the next at once. It is said
             twice: what came of the action, and what is seen next.
         step_or_begin: an action of every life, except that whose episode has ended before begins
@@ -120,7 +122,7 @@ def _programs(definition: _Definition, num: int) -> Programs:
     @jax.jit
     def again(arrays, lives, who):
         driven = definition.driven(arrays)
-        return told(driven.begin(driven.abandon(lives, who)))
+        return told(where(who, driven.begin(driven.abandon(lives, who)), lives))
 
     @jax.jit
     def reseed(arrays, lives, who, seeds):

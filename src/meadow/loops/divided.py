@@ -17,8 +17,10 @@ from jaxtyping import Array, Float, Key, PyTree
 from meadow.core.store import AbstractStore, Draw
 from meadow.core.trajectory import Trajectory
 
-# How arrays lie along the mesh: their first axis, the one behind time, or all on every device.
+# How arrays lie along the mesh: their first axis, the one behind time or students, or all on every
+# device.
 LIVES, TIME_LIVES, WHOLE = PartitionSpec("lives"), PartitionSpec(None, "lives"), PartitionSpec()
+STUDENTS_LIVES = TIME_LIVES
 
 
 def parted(trajectory: Trajectory) -> tuple[tuple, tuple]:

@@ -117,7 +117,11 @@ Collect = Callable[..., tuple[Life, Trajectory]]
 
 
 def begin(experiment: Experiment, *, key: Key[Array, ""]) -> Progress:
-    """A run before its first iteration."""
+    """A run before its first iteration.
+
+    Raises:
+        SpecError: draws from the store are due before it holds a window.
+    """
     key_learner, key_curriculum, key_shape, key = jr.split(key, 4)
     curriculum = experiment.curriculum.init(key=key_curriculum)
     tasks = experiment.curriculum.sample(curriculum, experiment.lives, key=key_shape).tasks
@@ -133,7 +137,7 @@ def begin(experiment: Experiment, *, key: Key[Array, ""]) -> Progress:
         if experiment.rehearsal is None:
             return state, life, None
         chunk = jax.eval_shape(lambda: collect(experiment, agent, life, tasks, key=key)[1])
-        return state, life, experiment.rehearsal.store.init(chunk)
+        return state, life, experiment.rehearsal.begin(chunk)
 
     learner, life, store = _each(experiment, student)(_keys(experiment, key_learner))
     return Progress(learner, curriculum, life, key, jnp.int32(0), store)
@@ -210,8 +214,8 @@ def _learn(
     if rehearsal is None:
         state, metrics = learnt(learner, state, lived, key=key)
         return state, store, metrics
-    store, each = rehearsal.store.add(store, lived), experiment.lives * experiment.length
-    times = rehearsal.due((iteration - 1) * each, iteration * each)
+    store = rehearsal.store.add(store, lived)
+    times = rehearsal.due(iteration, experiment.lives * experiment.length)
     return rehearsal.learn(learner, state, store, times, key=key)
 
 
@@ -268,7 +272,7 @@ def told(trajectory: Trajectory) -> Means:
     """What happened in a chunk: `return` is reward per finished episode, `success` the share of
     these that ended with the task done and paid, `length` their steps, `reward` that of a step.
     """
-    ended, reward = trajectory.next.last(), trajectory.next.reward
+    ended, reward = trajectory.next.finished(), trajectory.next.reward
     done = trajectory.next.terminated() & (reward > 0)
     steps, episodes = jnp.float32(ended.size), ended.sum().astype(jnp.float32)
     return {
@@ -280,9 +284,9 @@ def told(trajectory: Trajectory) -> Means:
 
 
 def updated(experiment: Experiment, iterations: int) -> int:
-    """How often the learner learns in a run's first iterations."""
+    """How often a learner learns in a run's first iterations."""
     if (rehearsal := experiment.rehearsal) is not None:
-        return int(rehearsal.due(jnp.int32(0), jnp.int32(iterations * experiment.steps)))
+        return rehearsal.updates(iterations * experiment.lives * experiment.length)
     return iterations if (due := _due(experiment, iterations)) is None else int(due.practise.sum())
 
 

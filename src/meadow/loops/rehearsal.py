@@ -1,5 +1,6 @@
 """Rehearsal: learning from a store, as often as what was lived makes due."""
 
+import math
 from typing import NamedTuple
 
 import equinox as eqx
@@ -8,10 +9,13 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, Int, Key, PyTree
 
+from meadow.core.errors import SpecError
 from meadow.core.learner import SURPRISE, AbstractLearner
 from meadow.core.store import AbstractStore
 from meadow.core.trajectory import Trajectory
+from meadow.loops.divided import Divided
 from meadow.replay.limiter import Limiter
+from meadow.replay.replay import Replay
 
 
 class Mean(NamedTuple):
@@ -42,9 +46,29 @@ class Rehearsal(eqx.Module):
     num: int = eqx.field(static=True)
     limiter: Limiter
 
-    def due(self, before: Int[Array, ""], after: Int[Array, ""]) -> Int[Array, ""]:
-        """How often the learner learns between two counts of steps lived."""
-        return self.limiter.due(after, self.num) - self.limiter.due(before, self.num)
+    def begin(self, chunk: Trajectory) -> PyTree:
+        """The store before the first of such chunks.
+
+        Raises:
+            SpecError: draws are due before there is a window.
+        """
+        (rows, lives), needed = chunk.trial_ended.shape, _needed(self.store)
+        before = (-(-needed // rows) - 1) * rows * lives  # steps of the chunks that make none
+        if self.updates(before):
+            raise SpecError(
+                f"Expected a window in the store before the first draw, {needed} steps of each of "
+                f"{lives} lives, got draws that are due after {before} steps in all. Write "
+                f"`Limiter(..., least={needed * lives})`, or more."
+            )
+        return self.store.init(chunk)
+
+    def due(self, iteration: Int[Array, ""], steps: int) -> Int[Array, ""]:
+        """How often the learner learns in an iteration, the first being 1, of so many steps."""
+        return self.limiter.due_in(iteration, steps, self.num)
+
+    def updates(self, steps: int) -> int:
+        """How often it has learnt after so many steps."""
+        return math.floor(max(steps - self.limiter.least, 0) * self.limiter.rate(self.num))
 
     def learn(
         self,
@@ -75,6 +99,12 @@ class Rehearsal(eqx.Module):
         (state, kept), sums = jax.lax.fori_loop(0, times, body, ((state, kept), nothing))
         num = times.astype(jnp.float32)
         return state, kept, {name: Mean(total, num) for name, total in sums.items()}
+
+
+def _needed(store: AbstractStore) -> int:
+    """Steps of a life after which a store holds a window, as far as is known."""
+    store = store.share if isinstance(store, Divided) else store
+    return store.length + (store.ends is not None) if isinstance(store, Replay) else 0
 
 
 def learnt(

@@ -24,7 +24,7 @@ from meadow.core.errors import MeadowError
 from meadow.core.trajectory import Trajectory
 from meadow.loops import iteration
 from meadow.loops.compiled import repeat
-from meadow.loops.divided import LIVES, TIME_LIVES, WHOLE, Divided, parted
+from meadow.loops.divided import LIVES, STUDENTS_LIVES, TIME_LIVES, WHOLE, Divided, parted
 from meadow.loops.iteration import Experiment, Metrics, Progress
 from meadow.replay.replay import Replay
 from meadow.rollout.life import Life, unborn
@@ -58,7 +58,8 @@ class Sharded:
     def place(self, progress: Progress) -> Progress:
         """Lay progress over the mesh: lives and the store divided, all else on every device."""
         parts = progress._asdict()
-        specs = {name: LIVES if name in ("life", "store") else WHOLE for name in parts}
+        lives = LIVES if self.experiment.students is None else STUDENTS_LIVES
+        specs = {name: lives if name in ("life", "store") else WHOLE for name in parts}
         laid = {name: NamedSharding(self._mesh, spec) for name, spec in specs.items()}
         return Progress(**{name: jax.device_put(parts[name], laid[name]) for name in parts})
 

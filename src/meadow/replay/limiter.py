@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import equinox as eqx
 import jax.numpy as jnp
-from jaxtyping import Array, Int
+from jaxtyping import Array, Int, UInt32
 
 from meadow.core.errors import SpecError
 
@@ -105,10 +105,36 @@ class Limiter(eqx.Module):
         >>> Limiter.ratio_of(samples=8.0, least=100).due(jnp.arange(100, 112, 4), 32).tolist()
         [0, 1, 2]
         """
+        part, of = self.rate(num).as_integer_ratio()
+        whole, rest = jnp.divmod(jnp.maximum(inserts - self.least, 0), of)
+        return whole * part + _product(rest, part, of)[0].astype(jnp.int32)
+
+    def due_in(self, turn: Int[Array, "*turns"], each: int, num: int) -> Int[Array, "*turns"]:
+        """How many draws of `num` items are to be made in a turn, the first being 1, when `each`
+        items are inserted in every turn: `due(turn * each) - due((turn - 1) * each)`.
+
+        Exact however many items that are, for what is carried is a remainder:
+
+            due_in(t) = (l_t + each * p) // q,   l_t = ((t - 1) * each - least) * p mod q
+
+        with p / q draws for each item, as soon as the first `least` were there before.
+
+        >>> Limiter.ratio_of(samples=8.0, least=100).due_in(jnp.arange(25, 29), 4, 32).tolist()
+        [0, 1, 1, 1]
+        """
+        part, of = self.rate(num).as_integer_ratio()
+        whole, rest = divmod(each * part, of)
+        reached = -(-self.least // each)  # the turn with which the first `least` are there
+        opening = (reached * each - self.least) * part // of
+        before = _product((turn - 1) % of, rest, of)[1] + (-self.least * part) % of
+        left = jnp.where(before >= of, before - of, before)
+        due = jnp.where(turn == reached, opening, whole + (left + rest >= of))
+        return jnp.where(turn < reached, 0, due).astype(jnp.int32)
+
+    def rate(self, num: int) -> fractions.Fraction:
+        """Draws of `num` items for each insert, as `due` counts them."""
         finest = min(10**6, (2**31 - 1) // num)
-        each = fractions.Fraction(self.ratio).limit_denominator(finest) / num
-        whole, rest = jnp.divmod(jnp.maximum(inserts - self.least, 0), each.denominator)
-        return whole * each.numerator + _share(rest, each.numerator, each.denominator)
+        return fractions.Fraction(self.ratio).limit_denominator(finest) / num
 
     def check_batch(self, inserted: int, sampled: int) -> None:
         """That readers of `sampled` and writers of `inserted` items at a time, all or none, never
@@ -134,12 +160,15 @@ class Limiter(eqx.Module):
             )
 
 
-def _share(count: Int[Array, "*counts"], part: int, of: int) -> Int[Array, "*counts"]:
-    """`count * part // of` for counts below `of`, by long multiplication: the product itself may be
-    more than 32 bits hold.
+def _product(
+    count: Int[Array, "*counts"], part: int, of: int
+) -> tuple[UInt32[Array, "*counts"], UInt32[Array, "*counts"]]:
+    """`count * part` divided by `of` and what is left, for counts below `of`, by long
+    multiplication: the product itself may be more than 32 bits hold.
 
-    >>> _share(jnp.int32(2**31 - 3), 2**31 - 2, 2**31 - 1).item() == 2**31 - 4
-    True
+    >>> share, rest = _product(jnp.int32(2**31 - 3), 2**31 - 2, 2**31 - 1)
+    >>> share.item() == 2**31 - 4, rest.item()
+    (True, 2)
     """
     whole, part = divmod(part, of)
     count = count.astype(jnp.uint32)
@@ -153,4 +182,4 @@ def _share(count: Int[Array, "*counts"], part: int, of: int) -> Int[Array, "*cou
         share, rest = carry(2 * share, 2 * rest)
         if bit == "1":
             share, rest = carry(share, rest + count)
-    return (whole * count + share).astype(jnp.int32)
+    return whole * count + share, rest

@@ -72,6 +72,12 @@ class _Content(NamedTuple):
             digest.update(self.arrays[name].reshape(-1).view(np.uint8).data)
         return digest.hexdigest()
 
+    def below(self, part: str) -> "_Content":
+        """What of it is a part of the tree."""
+        names = [n for n in self.arrays if n.startswith(part) and n[len(part) :][:1] in ("", *".[")]
+        arrays = {name: self.arrays[name] for name in names}
+        return self._replace(arrays=arrays if part else self.arrays)
+
     def leaf(self, name: str) -> np.ndarray | Array:
         """One leaf, a typed key where it was one."""
         if name in self.keys:
@@ -109,11 +115,13 @@ def save(
         ) from error
 
 
-def load(path: str | os.PathLike[str], like: PyTree) -> PyTree:
+def load(path: str | os.PathLike[str], like: PyTree, *, part: str = "") -> PyTree:
     """Read a tree of the structure, shapes and dtypes of `like`.
 
     Args:
         path: a file that `save` wrote.
+        part: where in the tree that was saved this one is, such as `.learner`; whatever else is in
+            the file is not looked at.
         like: leaves are arrays, typed keys or `jax.ShapeDtypeStruct`s; their values are ignored.
             Arrays that were placed on devices on purpose are placed there again.
 
@@ -123,10 +131,10 @@ def load(path: str | os.PathLike[str], like: PyTree) -> PyTree:
     """
     content = _read(Path(path))
     named, treedef = jax.tree_util.tree_flatten_with_path(like)
-    wanted = {_name(where): leaf for where, leaf in named if not _is_code(leaf)}
-    _check_leaves(Path(path), content, wanted)
+    wanted = {_name(where, part): leaf for where, leaf in named if not _is_code(leaf)}
+    _check_leaves(Path(path), content.below(part), wanted)
     return treedef.unflatten(
-        leaf if _is_code(leaf) else _placed(content.leaf(_name(where)), leaf)
+        leaf if _is_code(leaf) else _placed(content.leaf(_name(where, part)), leaf)
         for where, leaf in named
     )
 
@@ -140,8 +148,8 @@ def metadata(path: str | os.PathLike[str]) -> dict[str, str]:
     return _read(Path(path)).metadata
 
 
-def _name(where: tuple) -> str:
-    return jax.tree_util.keystr(where) or "(root)"
+def _name(where: tuple, part: str = "") -> str:
+    return part + jax.tree_util.keystr(where) or "(root)"
 
 
 def _is_code(leaf: Any) -> bool:
@@ -234,7 +242,7 @@ def _ours(path: Path, entry: str | None) -> dict[str, Any]:
     if version > FORMAT:
         raise CheckpointError(
             f"{path} has checkpoint format {version}, but this version of meadow reads up to "
-            f"{FORMAT}. Upgrade: `pip install --upgrade meadow`."
+            f"{FORMAT}. Upgrade: `git pull` and `pip install .` in Meadow's folder."
         )
     if version < 1:
         raise _damaged(path, f"is damaged: there is no format {version}")

@@ -6,6 +6,7 @@ checkpoints/<iteration>.safetensors the latest few
 plots/                              pictures
 """
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -13,12 +14,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import jax
 from jaxtyping import PyTree
 
 from meadow.core.errors import CheckpointError
 from meadow.runs import atomic, checkpoint, metrics
 
 SUFFIX = ".safetensors"
+DEVICES = "devices"  # how many a checkpoint's tree was laid over, in its metadata
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,6 +74,16 @@ class Run:
                 f"`--out {path}`, or give the folder of an existing run."
             )
         return run
+
+    def withdraw(self) -> None:
+        """Take back a run that has lived nothing yet, so that its folder is free again."""
+        if self.iterations() or (self.metrics_path.exists() and self.metrics_path.stat().st_size):
+            return
+        for path in (self.metrics_path, self.manifest_path):
+            path.unlink(missing_ok=True)
+        for folder in (self.checkpoints, self.plots, self.path):
+            with contextlib.suppress(OSError):  # it holds something else
+                folder.rmdir()
 
     @property
     def manifest_path(self) -> Path:
@@ -133,7 +146,8 @@ class Run:
             CheckpointError: see `checkpoint.save`; earlier checkpoints are untouched.
         """
         path = self.checkpoint_path(iteration)
-        checkpoint.save(path, tree, {"iteration": str(iteration)})
+        facts = {"iteration": str(iteration), DEVICES: str(_num_devices(tree))}
+        checkpoint.save(path, tree, facts)
         for old in self.iterations()[self.keep :]:
             if old != iteration:
                 self.checkpoint_path(old).unlink()
@@ -141,8 +155,9 @@ class Run:
             partial.unlink()
         return path
 
-    def restore(self, like: PyTree) -> tuple[int, PyTree]:
-        """The newest checkpoint: its iteration and its tree; see `checkpoint.load`.
+    def restore(self, like: PyTree, *, part: str = "") -> tuple[int, PyTree]:
+        """The newest checkpoint: its iteration and its tree, or a part of it; see
+        `checkpoint.load`.
 
         Reads only, so that a run can be looked at while it goes on. To go on with it yourself,
         `rewind` to the iteration first.
@@ -153,10 +168,12 @@ class Run:
         """
         path = self.latest()
         try:
-            return int(path.stem), checkpoint.load(path, like)
+            return int(path.stem), checkpoint.load(path, like, part=part)
         except CheckpointError as error:
             if _sound(path):  # from another experiment, and so are the older ones
-                raise
+                if part or not (moved := _moved(path, like)):
+                    raise
+                raise CheckpointError(f"{error}\n{moved}") from error
             good = [p for i in self.iterations()[1:] if _sound(p := self.checkpoint_path(i))]
             advice = (
                 f"The newest good one is {good[0]}: to go on from it, `rm {path}` and resume."
@@ -179,3 +196,20 @@ def _sound(path: Path) -> bool:
     except CheckpointError:
         return False
     return True
+
+
+def _num_devices(tree: PyTree) -> int:
+    """Over how many devices a tree is laid."""
+    arrays = [x for x in jax.tree.leaves(tree) if isinstance(x, jax.Array)]
+    return max((len(x.sharding.device_set) for x in arrays), default=1)
+
+
+def _moved(path: Path, like: PyTree) -> str:
+    """What to do about a checkpoint of another number of devices; nothing if it is of as many."""
+    was, now = checkpoint.metadata(path).get(DEVICES), str(_num_devices(like))
+    if was in (None, now):
+        return ""
+    return (
+        f"It was saved on {was} devices and is read on {now}, and a store is divided among them. "
+        f"Write `--devices {was}`."
+    )

@@ -121,11 +121,11 @@ def save(
     checkpoint.save(path, held, dict(about or {}) | told)
 
 
-def load(path: str | os.PathLike[str]) -> Policy:
-    """Read an agent.
+def about(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """What was written down with an agent, without reading the agent.
 
     Raises:
-        CheckpointError: no policy, or a damaged one.
+        CheckpointError: no policy.
     """
     told = checkpoint.metadata(path)
     if told.get("policy") != FORMAT:
@@ -133,6 +133,16 @@ def load(path: str | os.PathLike[str]) -> Policy:
             f"Expected {Path(path)} to be a policy of format {FORMAT}, got {told.get('policy')!r}. "
             "Export one with `meadow.runs.policy.save`."
         )
+    return told
+
+
+def load(path: str | os.PathLike[str]) -> Policy:
+    """Read an agent.
+
+    Raises:
+        CheckpointError: no policy, or a damaged one.
+    """
+    told = about(path)
     forms = json.loads(told["forms"])
     like = {
         name: [jax.ShapeDtypeStruct(tuple(shape), dtype) for dtype, shape in arrays]
@@ -140,10 +150,10 @@ def load(path: str | os.PathLike[str]) -> Policy:
     }
     held = checkpoint.load(path, like)
     program = jax.export.deserialize(bytearray(held["program"][0].tobytes()))
-    about = {k: v for k, v in told.items() if k not in ("policy", "forms", "observation")}
-    about["observation"] = json.loads(told["observation"])
+    facts = {k: v for k, v in told.items() if k not in ("policy", "forms", "observation")}
+    facts["observation"] = json.loads(told["observation"])
     parameters, memory = ([jnp.asarray(x) for x in held[k]] for k in ("parameters", "memory"))
-    return Policy(program, parameters, memory, about)
+    return Policy(program, parameters, memory, facts)
 
 
 def _form(tree: PyTree) -> Any:

@@ -11,6 +11,8 @@ from meadow.core.errors import SpecError
 from meadow.runs import atomic
 from meadow.runs.plot import COLOURS, DPI, GREY, GRID, INK
 
+LINES = ("-", "--", ":")  # another when colours begin again
+
 
 def radar(
     agents: Mapping[str, Mapping[str, float]], path: str | os.PathLike[str], *, title: str = ""
@@ -21,10 +23,12 @@ def radar(
         agents: by name, each with the same names of shares, in [0, 1]; three or more.
 
     Raises:
-        SpecError: other names, fewer than three, or numbers that are no shares.
+        SpecError: no agents, other names, fewer than three, or numbers that are no shares.
     """
     from matplotlib.figure import Figure
 
+    if not agents:
+        raise SpecError(f"A radar needs an agent or more, got none for {path}.")
     names = list(next(iter(agents.values())))
     for agent, shares in agents.items():
         fits = list(shares) == names and len(names) >= 3
@@ -37,9 +41,11 @@ def radar(
     closed = np.append(turn, turn[:1])
     figure = Figure(figsize=(5.4, 4.6), layout="constrained")
     axes = figure.add_subplot(projection="polar", theta_offset=np.pi / 2, theta_direction=-1)
-    for colour, (agent, shares) in zip(COLOURS, agents.items(), strict=False):
+    for i, (agent, shares) in enumerate(agents.items()):
+        turns, colour = divmod(i, len(COLOURS))
+        line, colour = LINES[turns % len(LINES)], COLOURS[colour]
         around = np.append(list(shares.values()), list(shares.values())[:1])
-        axes.plot(closed, around, color=colour, linewidth=1.8, label=agent)
+        axes.plot(closed, around, line, color=colour, linewidth=1.8, label=agent)
         axes.fill(closed, around, color=colour, alpha=0.15)
     axes.set_ylim(0, 1)
     axes.set_yticks([0.25, 0.5, 0.75, 1.0], ["", "0.5", "", "1"], color=GREY, fontsize=8)

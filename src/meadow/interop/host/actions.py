@@ -31,17 +31,17 @@ def numbers(shape: tuple[int, ...], low: np.ndarray, high: np.ndarray, dtype: An
             f"Expected actions that are real numbers between finite bounds, got {np.dtype(dtype)} "
             f"between {low.tolist()} and {high.tolist()}. Wrap the environment so that they are."
         )
-    bounds = np.unique([low, high])
+    least, most = low.astype(dtype), high.astype(dtype)
+
+    def cut(action: np.ndarray) -> np.ndarray:
+        # Of the program's own type: what float32 rounds up may lie beyond a bound of float64.
+        return np.minimum(np.maximum(action.astype(dtype), least), most)
+
     if low.size and (low == low.flat[0]).all() and (high == high.flat[0]).all():
-        least, most = float(bounds[0]), float(bounds[-1])
-
-        def cut(action: np.ndarray) -> np.ndarray:
-            return np.minimum(np.maximum(action, least), most).astype(dtype)
-
-        return Box(shape, least, most), cut
+        return Box(shape, float(low.flat[0]), float(high.flat[0])), cut
     middle, half = (high + low) / 2, (high - low) / 2
 
     def stretched(action: np.ndarray) -> np.ndarray:
-        return (middle + half * np.minimum(np.maximum(action, -1.0), 1.0)).astype(dtype)
+        return cut(middle + half * np.minimum(np.maximum(action, -1.0), 1.0))
 
     return Box(shape, -1.0, 1.0), stretched

@@ -78,6 +78,11 @@ def _reading(space: gymnasium.Space) -> tuple[PyTree, Reader]:
     """An example of what is shown, and how what the environment shows becomes that."""
     if isinstance(space, spaces.Box | spaces.MultiBinary | spaces.MultiDiscrete):
         assert space.shape is not None and space.dtype is not None, "an array has both"
+        if isinstance(space, spaces.Box) and not _fits(space):
+            raise SpecError(
+                f"Expected whole numbers that int32 holds to be observed, got {space}. Wrap the "
+                "environment so that its bounds are: `gymnasium.wrappers.TransformObservation`."
+            )
         return np.zeros(space.shape, _kind(space.dtype)), _same
     if isinstance(space, spaces.Discrete):
         num, first = int(space.n), int(space.start)
@@ -109,6 +114,12 @@ def _kind(dtype: Any) -> Any:
     """How numbers of this type are kept: bytes and booleans as they are."""
     if np.issubdtype(dtype, np.floating):
         return np.float32
-    if dtype in (np.uint8, np.bool_):
-        return dtype
-    return np.uint8 if dtype == np.int8 else np.int32
+    return dtype if dtype in (np.uint8, np.bool_) else np.int32
+
+
+def _fits(space: spaces.Box) -> bool:
+    """Whether all that a box may show can be kept."""
+    if np.issubdtype(space.dtype, np.floating) or not space.low.size:
+        return True
+    held = np.iinfo(np.int32)
+    return held.min <= int(space.low.min()) and int(space.high.max()) <= held.max

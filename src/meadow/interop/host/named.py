@@ -83,7 +83,7 @@ def maker(name: str, options: Mapping[str, Any] | None = None) -> functools.part
         except ImportError as error:
             raise MeadowError(
                 f"{library}:{name} needs the library {needed!r} ({error}). Install it: "
-                f"`pip install 'meadow[{door.extra}]'`."
+                f"`pip install '.[{door.extra}]'` in Meadow's folder."
             ) from error
     return functools.partial(_make, library, name, dict(options or {}))
 
