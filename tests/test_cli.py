@@ -161,6 +161,27 @@ def test_a_folder_without_a_run_is_refused(capsys, tmp_path):
     assert not any(tmp_path.iterdir()), "and nothing is left behind"
 
 
+def test_what_fails_before_it_lived_leaves_no_folder(capsys, tmp_path):
+    out = tmp_path / "run"
+    said = fails(capsys, "train", "demo", "--out", str(out), "--lives", "100")
+    assert "minibatches" in said and not out.exists(), "the folder is free for the next try"
+    out.mkdir()
+    (out / "notes.txt").write_text("mine")
+    fails(capsys, "train", "demo", "--out", str(out), "--lives", "100")
+    assert [path.name for path in out.iterdir()] == ["notes.txt"]
+
+
+def test_counting_to_nothing_is_refused(capsys, run):
+    for argv in (["eval", str(run.path), "--episodes", "0"],
+                 ["eval", str(run.path), "--tasks", "-3"],
+                 ["render", str(run.path), "--episodes", "0"]):  # fmt: skip
+        assert "must be at least 1" in fails(capsys, *argv)
+
+
+def test_a_kind_of_task_needs_a_world_that_takes_it(capsys):
+    assert "has levels of its own" in fails(capsys, "play", "empty", "--published", "small")
+
+
 def test_a_folder_with_a_run_is_not_written_over(capsys, run):
     before = run.metrics_path.read_bytes()
     said = fails(capsys, "train", "demo", "--out", str(run.path))
@@ -169,8 +190,9 @@ def test_a_folder_with_a_run_is_not_written_over(capsys, run):
 
 
 def test_a_run_goes_on_as_the_recipe_it_was_begun_with(capsys, run):
-    said = fails(capsys, "train", "demo", "--resume", str(run.path), "--lives", "8")
-    assert "its fields cannot be changed" in said, said
+    for changes in (["demo", "--lives", "8"], ["small"], ["--out", "elsewhere"]):
+        said = fails(capsys, "train", *changes, "--resume", str(run.path))
+        assert "nothing of it can be changed" in said, said
 
 
 def test_a_foreign_checkpoint_is_refused(capsys, run, tmp_path):

@@ -58,7 +58,7 @@ def demo(out: Path = Path("runs/demo")) -> None:
 
 def train(
     recipe: Annotated[Preset, tyro.conf.arg(name="")] = DEMO,
-    out: Path = Path("runs/train"),
+    out: Path | None = None,
     resume: Path | None = None,
     world: Annotated[str | None, tyro.conf.arg(aliases=["--env"])] = None,
     minutes: float | None = None,
@@ -69,15 +69,16 @@ def train(
 
     For example: meadow train small --out runs/a --learner.learning-rate 3e-4 --seed 1
     Or elsewhere: meadow train debug --world XLand-MiniGrid-R2-11x11
-    Or another library's: meadow train d4pg --env dm_control:cartpole-swingup
+    Or another library's: meadow train d4pg-control --env dm_control:cartpole-swingup
 
     Args:
         recipe: what to train; fields not given keep the recipe's value.
-        out: folder for the run: manifest, metrics, checkpoints, plots.
+        out: folder for the run: manifest, metrics, checkpoints, plots; runs/train when not given.
         resume: go on with the run in this folder, bit for bit, as the recipe it was begun with.
         world: the id of a published environment to train in instead of the recipe's, on the tasks
             that come with it; or one of another library: gymnasium:CartPole-v1,
-            dm_control:cartpole-swingup, ale:Breakout, bsuite:catch/0.
+            dm_control:cartpole-swingup, ale:Breakout, bsuite:catch/0; or one that is compiled with
+            the agent: gymnax:CartPole-v1, brax:ant.
         minutes: stop after so long.
         save_every: seconds between checkpoints.
         devices: how many devices to lay the lives over; all there are when not given.
@@ -85,15 +86,16 @@ def train(
     options = {"minutes": minutes, "save_every": save_every, "devices": devices}
     if resume is None:
         recipe = recipe if world is None else recipe.elsewhere(world)
-        training = run_train(recipe, out, **options)
+        training = run_train(recipe, out or Path("runs/train"), **options)
     else:
-        if world or all(recipe != preset for _, preset in RECIPES.values()):
+        begun = recipe_of(Run.open(resume))
+        if world or out or recipe not in (DEMO, begun):  # DEMO is what no recipe means
             raise MeadowError(
-                f"A run goes on as the recipe it was begun with: its fields cannot be changed. "
-                f"Write `meadow train --resume {resume}`, or begin another run with `--out`."
+                f"A run goes on where it is, as the recipe it was begun with: nothing of it can be "
+                f"changed. Write `meadow train --resume {resume}`, or begin another run with "
+                "`--out`."
             )
-        recipe = recipe_of(Run.open(resume))
-        training = run_train(recipe, resume, resume=True, **options)
+        training = run_train(begun, resume, resume=True, **options)
     console, path = _console(), training.run.path
     if training.stopped:
         console.print(f"Stopped and saved. Go on with: [bold]meadow train --resume {path}[/]")
@@ -119,7 +121,7 @@ def evaluate(
     XLand-MiniGrid's protocol: --episodes 25 --tasks-from training
 
     In another library's environment: mean returns of the agent without its luck, of the agent as
-    it acts while it learns, and of a random one.
+    it acts while it learns, and of a random one, over `episodes`.
 
     An agent of mazes is asked for mazes that others test on, at both time limits, for perfect mazes
     and for random ones, and among these for the ones that it finds hardest; the table is also
@@ -131,11 +133,13 @@ def evaluate(
         tasks: how many; of held-out tasks no two have the same goal and rules. Of mazes, how many
             random ones.
         episodes: of each task, the memory kept from one to the next; the recipe's when not given.
-            Of mazes, how often each is tried anew; 10 when not given.
+            Of mazes, how often each is tried anew; 10 when not given. In another library's
+            environment, of each agent; 20 when not given.
         tasks_from: held-out tasks, or tasks drawn as in training; the former when not given,
             unless the recipe holds none out. Given for a run in mazes, it is judged on these.
         seed: of the tasks and of the luck in living them.
     """
+    _check_least(tasks=tasks, episodes=episodes)
     runs = pool([run, *more])
     folder, recipe, console = runs.runs[0], runs.recipe, _console()
     if isinstance(recipe.environment, Outside):
@@ -228,6 +232,7 @@ def render(
         episodes: of the trial; the recipe's when not given.
         seed: of the task and the luck.
     """
+    _check_least(episodes=episodes)
     folder = Run.open(run)
     recipe = recipe_of(folder)
     agent = load(folder, recipe)[1]
@@ -323,6 +328,13 @@ def _check_name(given: Sequence[str], kind: str, known: Collection[str]) -> None
             raise UnknownNameError(kind, name, known)
 
 
+def _check_least(**options: int | None) -> None:
+    """Refuse to count to less than one."""
+    for name, given in options.items():
+        if given is not None and given < 1:
+            raise MeadowError(f"`--{name}` must be at least 1, got {given}.")
+
+
 def _cache_compiled_programs() -> None:
     """Keep compiled programs between calls, so that the second start is quick."""
     jax.config.update("jax_compilation_cache_dir", str(cache_folder() / "jax"))
@@ -331,6 +343,7 @@ def _cache_compiled_programs() -> None:
 
 def _unused(path: Path) -> Path:
     """`path`, or the first of path-2, path-3, ... that holds nothing yet."""
+    path = path if path.name else path.resolve()
     candidates = (path.with_name(f"{path.name}-{i}") for i in range(2, 10_000))
     return path if not path.exists() else next(p for p in candidates if not p.exists())
 

@@ -81,6 +81,22 @@ def test_curricula_over_rules_keep_to_the_side_that_is_learnt_from(name):
         ({"curriculum": "plrr"}, UnknownNameError, "plr"),
         ({"curriculum": "paired"}, SpecError, "No teacher can build tasks of Within"),
         ({"curriculum": "plr", "length": 4}, SpecError, "Write length=8"),
+        ({"curriculum": "sfl", "choosing": Choosing(kept=8, candidates=4)}, SpecError, "SFL"),
+        (
+            {"curriculum": "plr", "choosing": Choosing(score="relative_regret")},
+            SpecError,
+            "is of several students, and this curriculum has 1. Choose one of l1_value_loss",
+        ),
+        (
+            {
+                "curriculum": "paired",
+                "tasks": Blocks(3, 3, 2),
+                "choosing": Choosing(worth="learnability"),
+            },
+            SpecError,
+            "is of one student, and this curriculum has 2. Choose one of relative_regret",
+        ),
+        ({"curriculum": "plr", "choosing": Choosing(score="max_m")}, UnknownNameError, "max_mc"),
         (
             {"curriculum": "accel", "tasks": Perfect(3, 3)},
             SpecError,
@@ -92,6 +108,18 @@ def test_what_does_not_fit_is_said(changes, error, said):
     changes = {"held_out": 0.0} | changes if "tasks" in changes else changes
     with pytest.raises(error, match=said):
         dataclasses.replace(WORLD, **changes).experiment()
+
+
+@pytest.mark.parametrize(
+    ("name", "worth"),
+    [("minimax", "neg_return"), ("paired", "relative_regret"), ("repaired", "relative_regret"),
+     ("population", "population_regret")],
+)  # fmt: skip
+def test_what_tasks_are_ranked_by_is_not_what_a_teacher_is_paid(name, worth):
+    recipe = dataclasses.replace(PRESETS["cartpole"][1], curriculum=name)
+    assert recipe.choosing.score == "generalised_learnability"
+    curriculum = recipe.experiment().curriculum
+    assert getattr(curriculum, "designed", curriculum).worth == worth
 
 
 def test_minimax_3_jaxued_6_a_learning_rate_falls_over_the_updates_that_are_done():

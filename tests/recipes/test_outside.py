@@ -5,12 +5,16 @@ import json
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 import jax.random as jr
+import numpy as np
 import pytest
 
 from meadow.agents.dqn import DQN
 from meadow.core.errors import MeadowError, UnknownNameError
+from meadow.loops.iteration import Progress
 from meadow.nn.plan import Plan
+from meadow.recipes import looks
 from meadow.recipes.agents import AGENTS
 from meadow.recipes.looks import visited
 from meadow.recipes.outside import Outside, is_outside
@@ -66,6 +70,24 @@ def test_it_goes_on_and_is_judged_afterwards(run):
     assert all(8 < mean.low <= mean.value <= mean.high for mean in found.values())
     longer = train(TINY, run.path, resume=True)
     assert longer.steps == 1200, "and there is nothing left to do"
+
+
+def test_a_run_that_goes_on_knows_its_best(run):
+    best = float(policy.load(run.path / "best.safetensors").about["return"])
+    judge = looks.Looks(TINY, AGENTS["dqn"][1].experiment(), run, TINY.iterations)
+    blank = Progress(*[None] * 3, jr.key(0), jnp.int32(TINY.iterations))
+    assert judge(TINY.iterations, blank) == {}, "it was judged there already"
+    assert judge._best == best > 8, "and nothing worse takes its place"
+
+
+def test_of_several_runs_intervals_are_over_runs(run, monkeypatch):
+    """Three runs that earn 0, 1 and 2 in every episode: many episodes make that no surer."""
+    agent = load(run, TINY)[1]
+    earned = lambda host, agent, num, seed, key: np.full(num, float(seed))  # noqa: E731
+    monkeypatch.setattr(looks, "returns", earned)
+    found = visited(TINY, [agent] * 3, episodes=50)
+    assert found["agent"].value == 1 and found["agent"].high - found["agent"].low > 1
+    assert found["random"] == (0, 0, 0), "of one agent over its episodes"
 
 
 def test_names():

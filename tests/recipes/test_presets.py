@@ -9,7 +9,9 @@ import pytest
 from meadow.core.errors import TaskError, UnknownNameError
 from meadow.envs.published import make
 from meadow.envs.xland.environment import XLand
+from meadow.envs.xland.pixels import Pixels
 from meadow.loops.iteration import begin
+from meadow.recipes.outside import Outside
 from meadow.recipes.presets import DEBUG, EMPTY, META, PAPER, PRESETS, RGB, SINGLE, SMALL, TRILLION
 from meadow.recipes.recipe import Recipe
 from meadow.tasks.minigrid.locks import DoorKey
@@ -87,6 +89,26 @@ def test_a_recipe_goes_elsewhere():
     assert there.held_out == 0, "levels have no goal and rules to be told apart by"
     with pytest.raises(UnknownNameError, match="Did you mean 'XLand-MiniGrid-R4-13x13'"):
         SMALL.elsewhere("XLand-MiniGrid-R4-13x12")
+
+
+def test_elsewhere_an_agent_sees_what_was_published_and_what_its_recipe_adds():
+    told = {"GoToDoor-5x5": ("goal",), "KeyCorridorS3R1": ("pocket", "goal")}
+    for name, published in told.items():
+        there = SMALL.elsewhere(f"MiniGrid-{name}").environment
+        assert set(there.observe) == {*published, "direction"}, "it cannot know what to go to"
+    rgb = PRESETS["rgb"][1].elsewhere("MiniGrid-Empty-5x5").environment
+    assert isinstance(rgb, Pixels) and rgb.environment.observe == ("direction",), "still pictures"
+    outside = dataclasses.replace(SMALL, environment=Outside("gymnasium:A", workers=2))
+    assert outside.elsewhere("gymnasium:B").environment == Outside("gymnasium:B", workers=2)
+
+
+@pytest.mark.parametrize("name", ["maze-small", "cartpole", "empty", "single"])
+def test_what_has_no_rules_or_no_others_is_not_held_out(name):
+    recipe = dataclasses.replace(PRESETS[name][1], held_out=0.1)
+    with pytest.raises(TaskError, match="Write `--held-out 0`"):
+        recipe.experiment()
+    with pytest.raises(TaskError, match=r"`--tasks-from training`\)\.$"):
+        dataclasses.replace(recipe, held_out=0.0).space(held_out=True)
 
 
 def test_where_nothing_is_held_out_nothing_can_be_asked_for():

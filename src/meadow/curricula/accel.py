@@ -7,7 +7,8 @@
   the highest score. Should there be more children than parents, parents have several.
 **empty** new tasks are the simplest there are, so that all that is complex has been grown.
 **parallel** (`PLR`'s word) every iteration practises, and examines children and as many new tasks.
-  As children are made after practice, they may have chosen parents here as well.
+  As children are made after practice, they may have chosen parents here as well. Until the first
+  practice all of these are new, so the buffer is twice as full by then as `warm` says.
 **reference** Parker-Holder et al., Evolving Curricula with Regret-Based Environment Design, 2022,
   algorithm 1; Jiang et al., minimax, 2023 (parallel).
 """

@@ -15,9 +15,10 @@ import numpy as np
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
+from meadow.agents.ppo import PPO
 from meadow.core.errors import MeadowError, UnknownNameError
 from meadow.loops.inline import Inline
-from meadow.recipes.recipe import Recipe
+from meadow.recipes.recipe import Recipe, scheduled
 from meadow.runs import atomic
 from meadow.runs.radar import radar
 
@@ -130,27 +131,39 @@ def _known() -> dict[str, int]:
     except ImportError as error:
         raise MeadowError(
             f"The Behaviour Suite is not installed ({error}). Install it: "
-            "`pip install 'meadow[bsuite]'`."
+            "`pip install '.[bsuite]'` in Meadow's folder."
         ) from error
     return dict(suite.EPISODES)
 
 
 def _live(recipe: Recipe, setting: str, episodes: int, out: Path) -> None:
-    """So many episodes of a setting, or a few more."""
+    """So many episodes of a setting, or a few more, in a single life."""
     from meadow.interop.host.named import host
 
     options = {"save_path": str(out)}
-    with host(f"bsuite:{setting}", recipe.lives, recipe.seed, options=options) as programs:
+    recipe = _alone(recipe)
+    with host(f"bsuite:{setting}", 1, recipe.seed, options=options) as programs:
         inside = recipe.elsewhere(f"bsuite:{setting}")
-        inside = dataclasses.replace(inside, environment=programs.environment)
-        placement, done = Inline(inside.experiment(), programs), 0.0
+        experiment = dataclasses.replace(inside, environment=programs.environment).experiment()
+        # How many steps the episodes will have nobody knows, so no rate falls towards their end.
+        learner = scheduled(experiment.learner, None)
+        placement, done = Inline(dataclasses.replace(experiment, learner=learner), programs), 0.0
         progress = placement.begin(key=jr.key(recipe.seed))
-        each = recipe.lives * recipe.length
+        each = recipe.length
         chunk = max(1, _STEPS // each)
         while done < episodes:
             progress, metrics = placement.run(progress, chunk)
             length = float(metrics["length"])
             done += chunk * each / length if np.isfinite(length) else 0.0
+
+
+def _alone(recipe: Recipe) -> Recipe:
+    """One life as long as all of the recipe's: bsuite keeps the record of a single one."""
+    learner: Any = recipe.learner
+    if isinstance(learner, PPO) and learner.stretch is None:
+        learner = dataclasses.replace(learner, stretch=recipe.length)  # dealt as the lives were
+    length = recipe.lives * recipe.length
+    return dataclasses.replace(recipe, learner=learner, lives=1, length=length)
 
 
 def _scored(setting: str, episodes: int, whole: int, out: Path) -> Scored:

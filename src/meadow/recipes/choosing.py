@@ -26,6 +26,7 @@ from meadow.envs.fresh import Fresh
 from meadow.envs.maze.editor import Placing
 from meadow.envs.parameters import ParameterEditor
 from meadow.nn.plan import Plan
+from meadow.scores import REGRETS, SCORES
 from meadow.tasks.box import Parameters
 from meadow.tasks.maze.blocks import Blocks
 
@@ -38,7 +39,9 @@ class Choosing:
     """The numbers; a curriculum takes those that it knows.
 
     Attributes:
-        score: what kept tasks are ranked by (`meadow.scores`); the curriculum's own when None.
+        score: what kept tasks are ranked by, such as learnability, max_mc or positive_value_loss
+            (`meadow.scores` has them all); the curriculum's own when None.
+        worth: the score that a teacher is paid, such as relative_regret; its own when None.
         buffer: what PLR and its kin keep.
         replay: share of iterations that practise kept tasks; 0.8 for ACCEL, 0.5 for others, when
             None.
@@ -57,6 +60,7 @@ class Choosing:
     """
 
     score: str | None = None
+    worth: str | None = None
     buffer: Buffer = Buffer()
     replay: float | None = None
     warm: float = 0.5
@@ -100,17 +104,32 @@ def choose(name: str, numbers: Choosing, place: Place) -> Chosen:
 
     Raises:
         UnknownNameError: no such curriculum.
-        SpecError: the space cannot do what it asks for.
+        SpecError: the space cannot do what it asks for, or the score is of another number of
+            students.
     """
     if name not in CURRICULA:
         raise UnknownNameError("curriculum", name, CURRICULA)
     return CURRICULA[name](numbers, place)
 
 
+def _score(given: str | None, own: str, students: int | None = None) -> str:
+    """The score given, or a curriculum's own, if it is one of so many students."""
+    name = given or own
+    if name not in SCORES and name not in REGRETS:
+        raise UnknownNameError("score", name, [*SCORES, *REGRETS])
+    if (name in REGRETS) != (students is not None):
+        whose, known = ("one student", REGRETS) if students else ("several students", SCORES)
+        raise SpecError(
+            f"The score {name!r} is of {whose}, and this curriculum has {students or 1}. Choose "
+            f"one of {', '.join(known)}."
+        )
+    return name
+
+
 def _plr(numbers: Choosing, place: Place, replay: float = 0.5, **changes: Any) -> PLR:
     given: dict[str, Any] = {
         "buffer": numbers.buffer,
-        "score": numbers.score or "max_mc",
+        "score": changes.get("score") or _score(numbers.score, "max_mc"),
         "replay": replay if numbers.replay is None else numbers.replay,
         "candidates": numbers.candidates or place.lives,
         "warm": numbers.warm,
@@ -142,15 +161,13 @@ def _accel(numbers: Choosing, place: Place, *, parallel: bool = False) -> Chosen
 
 
 def _sfl(numbers: Choosing, place: Place) -> Chosen:
-    candidates, score = numbers.candidates or 1024, numbers.score or "learnability"
-    curriculum = SFL(
-        place.space, min(numbers.kept, candidates), candidates, numbers.period, numbers.share, score
-    )
+    candidates, score = numbers.candidates or 1024, _score(numbers.score, "learnability")
+    curriculum = SFL(place.space, numbers.kept, candidates, numbers.period, numbers.share, score)
     return Chosen(curriculum, place.environment, look=numbers.look)
 
 
 def _ncc(numbers: Choosing, place: Place) -> Chosen:
-    candidates, score = numbers.candidates or place.lives, numbers.score or "learnability"
+    candidates, score = numbers.candidates or place.lives, _score(numbers.score, "learnability")
     curriculum = NCC(place.space, numbers.kept, candidates, score)
     return Chosen(curriculum, place.environment, look=numbers.look)
 
@@ -158,14 +175,15 @@ def _ncc(numbers: Choosing, place: Place) -> Chosen:
 def _teaching(worth: str, students: int | None) -> Callable[[Choosing, Place], Chosen]:
     def build(numbers: Choosing, place: Place) -> Chosen:
         many = numbers.students if students == 0 else students
-        curriculum = Designed(editor(place.space), numbers.teacher, numbers.score or worth)
+        paid = _score(numbers.worth, worth, many)
+        curriculum = Designed(editor(place.space), numbers.teacher, paid)
         return Chosen(curriculum, place.environment, students=many)
 
     return build
 
 
 def _repaired(numbers: Choosing, place: Place) -> Chosen:
-    worth = numbers.score or REGRET
+    worth = _score(numbers.worth, REGRET, 2)
     teacher = Designed(editor(place.space), numbers.teacher, worth)
     curriculum = REPAIRED(_plr(numbers, place, score=worth), teacher)
     return Chosen(curriculum, place.environment, look=numbers.look, students=2)

@@ -82,7 +82,7 @@ def frames(
         state, timestep = one(life).state, one(life).timestep
         what = fired, int(moment.action), episode, float(moment.next.reward)
         told.append(
-            Frame(*own(grid, state, task), *what, bool(timestep.step_type == StepType.LAST))
+            Frame(*own(grid, state, task), *what, bool(timestep.step_type >= StepType.LAST))
         )
     return told
 

@@ -5,6 +5,7 @@ from meadow.core.errors import SpecError, UnknownNameError
 from meadow.core.task import AbstractTaskSpace
 from meadow.envs.published import ids, make
 from meadow.envs.xland.browser.session import Menu
+from meadow.envs.xland.environment import XLand
 from meadow.envs.xland.pixels import Pixels
 from meadow.envs.xland.world import World
 from meadow.recipes.presets import PRESETS
@@ -30,13 +31,18 @@ def playground(
 
     Raises:
         UnknownNameError: no such recipe, environment or kind.
-        SpecError: a recipe whose world nobody can play.
+        SpecError: a recipe whose world nobody can play, or has levels of its own.
     """
     if world in PLAYED:
         recipe = PRESETS[world][1]
         environment = recipe.environment
         if isinstance(environment, Pixels):  # people are shown pictures anyway
             environment = environment.environment
+        if kind and not isinstance(environment, XLand):
+            raise SpecError(
+                f"The recipe {world!r} has levels of its own, but a kind of task was asked for: "
+                f"{kind!r}. Leave it out, or play a recipe whose tasks have rules, such as demo."
+            )
         return environment, Trees.published(kind) if kind else recipe.tasks
     if world in ids():
         # XLand's own are the trivial ones, which have no rules to be found out.

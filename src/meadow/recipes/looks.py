@@ -18,6 +18,7 @@ from meadow.core.errors import MeadowError
 from meadow.evaluation.greedy import greedy
 from meadow.evaluation.hosted import returns
 from meadow.evaluation.interval import Estimate, estimate
+from meadow.evaluation.robust import aggregate
 from meadow.evaluation.trials import lived
 from meadow.loops.iteration import Experiment, Progress, example
 from meadow.recipes.outside import Outside
@@ -34,15 +35,22 @@ _APART = 7919  # seeds of judging lie so far from those of training
 class Looks:
     """Judges `recipe.looks` times over a run: the mean return of some episodes.
 
+    Args:
+        start: iterations done before, in a run that goes on.
+
     Leaves `best.safetensors` and `last.safetensors`, which act by themselves
     (`meadow.runs.policy`). Close it in the end: it opens environments of its own.
     """
 
-    def __init__(self, recipe: Recipe, experiment: Experiment, run: Run):
+    def __init__(self, recipe: Recipe, experiment: Experiment, run: Run, start: int = 0):
         self._recipe, self._experiment, self._run = recipe, experiment, run
         self._between = max(1, recipe.iterations // recipe.looks) if recipe.looks else math.inf
         self._host: AbstractHost | None = None
-        self._done, self._best = 0, -math.inf
+        self._best_path = run.path / "best.safetensors"
+        # A run that goes on knows when it was judged, and what its best was worth.
+        self._done = int(start // self._between)
+        known = self._done and self._best_path.exists()
+        self._best = float(policy.about(self._best_path)["return"]) if known else -math.inf
 
     def __call__(self, iteration: int, progress: Progress) -> dict[str, Any]:
         """The metric `judged`, if it is time."""
@@ -75,7 +83,7 @@ class Looks:
 
     def _keep(self, agent: AbstractAgent, score: float, progress: Progress) -> None:
         """As the last, and where it is so as the best."""
-        last, best = (self._run.path / f"{name}.safetensors" for name in ("last", "best"))
+        last = self._run.path / "last.safetensors"
         tasks = self._experiment.curriculum.sample(progress.curriculum, 1, key=jr.key(0)).tasks
         task = jax.tree.map(lambda x: x[0], tasks)
         shown = example(self._experiment.environment, task).observation
@@ -83,14 +91,14 @@ class Looks:
         policy.save(last, agent, shown, about)
         if score > self._best:
             self._best = score
-            atomic.write(best, last.read_bytes())
+            atomic.write(self._best_path, last.read_bytes())
 
 
 def visited(
     recipe: Recipe, agents: Sequence[AbstractAgent], *, episodes: int = EPISODES, seed: int = 0
 ) -> dict[str, Estimate]:
-    """Mean returns in an environment outside, with intervals: of the agents without their luck, as
-    they act while they learn, and of one that acts at random.
+    """Mean returns in an environment outside, with intervals, over agents where there are several:
+    without their luck, as they act while they learn, and of one that acts at random.
 
     Raises:
         MeadowError: the environment is not there.
@@ -106,5 +114,5 @@ def visited(
                 returns(programs, agent, episodes, seed=i, key=jr.fold_in(jr.key(seed), i))
                 for i, agent in enumerate(those)
             ]
-            found[name] = estimate(np.concatenate(got))
+            found[name] = estimate(got[0]) if len(got) == 1 else aggregate(np.stack(got), "mean")
     return found

@@ -240,7 +240,7 @@ RULES = Recipe(
 
 PRESETS: dict[str, tuple[str, Recipe]] = {
     "demo": ("A small room and a first taste: minutes on a laptop.", DEMO),
-    "small": ("One room, small task trees: hours on a laptop, minutes on a GPU.", SMALL),
+    "small": ("One room, small task trees: 130 million steps, hours of a laptop.", SMALL),
     "meta": ("XLand-MiniGrid's meta-learning defaults: 100 million steps of trivial tasks.", META),
     "paper": (
         "Its paper's meta-learning run: 10 billion steps of hard tasks in four rooms.",

@@ -8,6 +8,8 @@ learning.
 import dataclasses
 from typing import Annotated, Any, cast
 
+import jax
+import jax.random as jr
 import tyro
 
 from meadow.core.environment import AbstractEnvironment
@@ -15,13 +17,14 @@ from meadow.core.errors import SpecError, TaskError
 from meadow.core.learner import AbstractLearner
 from meadow.core.task import AbstractDesignSpace, AbstractTaskSpace
 from meadow.envs.published import make
-from meadow.envs.xland.environment import XLand
+from meadow.envs.xland.pixels import Pixels
 from meadow.loops.iteration import Experiment, spent, updated
 from meadow.loops.rehearsal import Rehearsal
 from meadow.recipes.choosing import Choosing, Place, choose
 from meadow.recipes.outside import Outside, compiled, is_outside
 from meadow.rollout.life import Trial
-from meadow.tasks.only import Only
+from meadow.tasks.grid import GridTask
+from meadow.tasks.only import Numbered, Only
 from meadow.tasks.rulesets import Rulesets, Within
 from meadow.tasks.table import Split
 from meadow.tasks.trees import Trees
@@ -43,7 +46,8 @@ class Recipe:
         episodes: of a trial in evaluation.
         chunk: iterations between two lines of metrics.
         seed: of everything random.
-        curriculum: how tasks are chosen (`meadow.recipes.choosing`).
+        curriculum: how tasks are chosen: uniform, fresh, plr, robust-plr, parallel-plr, accel,
+            parallel-accel, sfl, ncc, minimax, paired, population or repaired.
         choosing: its numbers.
         anew: whether `uniform` begins new lives in every iteration, as all that rank tasks do.
         rehearsal: learn from a store of what was lived; None to learn from each chunk as it comes.
@@ -72,19 +76,26 @@ class Recipe:
         """The tasks to learn from, or those held out; no goal with its rules is on both sides.
 
         Raises:
-            TaskError: the tasks held out, where none are.
+            TaskError: the tasks held out, where none are; or tasks that cannot be.
         """
         tasks: AbstractTaskSpace = self.tasks
         if isinstance(tasks, Trees) and self.curriculum not in ("uniform", "fresh"):
             tasks = Rulesets(tasks)
+        if self.held_out and not _divisible(tasks):
+            raise TaskError(
+                f"Only tasks that have a goal and rules can be held out, and only where there is "
+                f"more than one: expected such a space, got {type(self.tasks).__name__}. Write "
+                "`--held-out 0`."
+            )
         if self.held_out and isinstance(tasks, AbstractDesignSpace):
             return Within(tasks, held_out, self.held_out)
         if self.held_out:
             return Split(tasks, held_out, self.held_out)
         if held_out:
+            other = ", or train one with `--held-out 0.1`" if _divisible(tasks) else ""
             raise TaskError(
                 "This recipe holds no tasks out: it was trained on all it can draw. Judge it on "
-                "those (`--tasks-from training`), or train one with `--held-out 0.1`."
+                f"those (`--tasks-from training`){other}."
             )
         return tasks
 
@@ -115,26 +126,29 @@ class Recipe:
             students=chosen.students,
             rehearsal=self.rehearsal,
         )
-        learner = _scheduled(self.learner, updated(experiment, self.iterations))
+        learner = scheduled(self.learner, updated(experiment, self.iterations))
         return dataclasses.replace(experiment, learner=learner)
 
     def elsewhere(self, world: str) -> "Recipe":
         """The same recipe in a published environment, with the tasks that come with it; or in one
         of another library (`meadow.recipes.outside`), with its parameters where it is compiled.
 
-        Only tasks with a goal and rules can be held out; of others all are trained on.
+        What an agent sees besides its view is what was published and what the recipe adds. Only
+        tasks with a goal and rules can be held out; of others all are trained on.
 
         Raises:
             UnknownNameError: no such environment.
         """
         if is_outside(world):
-            outside = {"environment": Outside(world), "tasks": Only(0), "held_out": 0.0}
-            return dataclasses.replace(self, **outside)
+            mine = self.environment
+            there = dataclasses.replace(mine, name=world) if isinstance(mine, Outside) else None
+            outside = {"tasks": Only(0), "held_out": 0.0}
+            return dataclasses.replace(self, environment=there or Outside(world), **outside)
         if (found := compiled(world)) is not None:
             environment, tasks = found
             return dataclasses.replace(self, environment=environment, tasks=tasks, held_out=0.0)
-        environment, tasks = make(world, observe=getattr(self.environment, "observe", ()))
-        held_out = self.held_out if isinstance(environment, XLand) else 0.0
+        environment, tasks = _seen(self.environment, *make(world))
+        held_out = self.held_out if _divisible(tasks) else 0.0
         return dataclasses.replace(self, environment=environment, tasks=tasks, held_out=held_out)
 
     @property
@@ -143,12 +157,30 @@ class Recipe:
         return spent(self.experiment(), self.iterations)
 
 
-def _scheduled(learner: AbstractLearner, updates: int) -> AbstractLearner:
+def _seen(
+    mine: AbstractEnvironment, environment: AbstractEnvironment, tasks: AbstractTaskSpace
+) -> tuple[AbstractEnvironment, AbstractTaskSpace]:
+    """A published environment that also shows what mine does, and as it does."""
+    if isinstance(mine, Pixels):
+        inner, tasks = _seen(mine.environment, environment, tasks)
+        return dataclasses.replace(mine, environment=inner), tasks
+    there: Any = environment
+    extras = dict.fromkeys((*there.observe, *getattr(mine, "observe", ())))
+    return dataclasses.replace(there, observe=tuple(extras)), tasks
+
+
+def _divisible(tasks: AbstractTaskSpace) -> bool:
+    """Whether some of the tasks can be held out: they have rules, and there are several."""
+    task = jax.eval_shape(lambda key: tasks.sample(key=key), jr.key(0))
+    return isinstance(task, GridTask) and not isinstance(tasks, Only | Numbered)
+
+
+def scheduled(learner: AbstractLearner, updates: int | None) -> AbstractLearner:
     """It, or who it is around, told how often it will learn, where it wants to know."""
     fields = {field.name for field in dataclasses.fields(learner)}
     if "updates" in fields:
         return dataclasses.replace(cast(Any, learner), updates=updates)
     if "learner" in fields:
-        inner = _scheduled(cast(Any, learner).learner, updates)
+        inner = scheduled(cast(Any, learner).learner, updates)
         return dataclasses.replace(cast(Any, learner), learner=inner)
     return learner

@@ -19,8 +19,8 @@ Where we differ, on purpose and in all of them:
 - `sfl-jaxnav` has its widths, for one dense layer over what the environment shows.
 
 References: Jiang et al., minimax, 2023; Coward et al., JaxUED, 2024; Parker-Holder et al., ACCEL
-(dcd), 2022; Rutherford et al., No Regrets (SFL), 2024; Garcin et al., DRED (DEGen), 2024; Matthews
-et al., Kinetix, 2025.
+(dcd), 2022; Rutherford et al., No Regrets (SFL), 2024; Mead et al., Improving Regret Approximation
+for Unsupervised Dynamic Environment Generation (DEGen), 2026; Matthews et al., Kinetix, 2025.
 """
 
 import dataclasses

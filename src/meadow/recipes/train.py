@@ -72,14 +72,19 @@ def train(
         devices: how many to use; all there are when None.
 
     Raises:
-        MeadowError: there are not so many devices, or the lives do not divide among them.
+        MeadowError: there are not so many devices, or the lives do not divide among them; or
+            anything in the recipe does not fit; no folder is left then.
         CheckpointError: `out` holds a run and `resume` is false, or holds none and it is true.
     """
     with hosted(recipe) as (experiment, host):
         placement = _placed(experiment, devices) if host is None else Inline(experiment, host)
         run = _open(out, recipe) if resume else _create(out, recipe, experiment)
         stopping = {"minutes": minutes, "save_every": save_every}
-        return _trained(recipe, placement, run, resume=resume, **stopping)
+        try:
+            return _trained(recipe, placement, run, resume=resume, **stopping)
+        except BaseException:
+            run.withdraw()
+            raise
 
 
 def _trained(
@@ -101,7 +106,7 @@ def _trained(
         Display(recipe.iterations, start=start) as display,
         Interrupt(display.say) as interrupt,
         Metrics(run.metrics_path) as metrics,
-        contextlib.closing(Looks(recipe, experiment, run)) as looks,
+        contextlib.closing(Looks(recipe, experiment, run, start)) as looks,
     ):
         watcher = _Watcher(experiment, run, metrics, display, interrupt, minutes, save_every)
         gallery = Gallery(experiment, run.plots, recipe.iterations)
@@ -192,9 +197,10 @@ def load(run: Run, recipe: Recipe) -> tuple[int, AbstractAgent]:
         CheckpointError: there is none, or it is damaged or of another experiment.
     """
     with hosted(recipe) as (experiment, _):
-        like = jax.eval_shape(lambda key: begin(experiment, key=key), jr.key(0))
-        iteration, progress = run.restore(like)
-        return iteration, experiment.agent(progress.learner)
+        like = jax.eval_shape(lambda key: begin(experiment, key=key), jr.key(0)).learner
+        # The rest is as the devices were on which it was saved, and an agent needs none of it.
+        iteration, learner = run.restore(like, part=".learner")
+        return iteration, experiment.agent(learner)
 
 
 def _create(out: Path, recipe: Recipe, experiment: Experiment) -> Run:

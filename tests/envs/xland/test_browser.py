@@ -292,7 +292,7 @@ def test_the_command_line_offers_every_world(monkeypatch: pytest.MonkeyPatch):
 
 def test_a_missing_package_is_named(menu: Menu, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(sys.modules, "uvicorn", None)
-    with pytest.raises(MeadowError, match=r"uvicorn.*pip install meadow\[web\]"):
+    with pytest.raises(MeadowError, match=r"uvicorn.*pip install .\.\[web\]"):
         server.serve(menu, "corridor", port=0)
 
 

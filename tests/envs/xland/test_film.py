@@ -140,7 +140,7 @@ def test_mp4_without_its_package_says_how_to_get_it(
     small: XLand, solved: list[Frame], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
-    with pytest.raises(MeadowError, match=r"pip install meadow\[video\]"):
+    with pytest.raises(MeadowError, match=r"pip install .\.\[video\]"):
         film(small, solved, tmp_path / "life.mp4")
     assert not list(tmp_path.iterdir()), "and leaves nothing"
 

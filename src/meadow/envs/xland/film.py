@@ -53,6 +53,7 @@ def film(environment: World, frames: Sequence[Frame], path: Path | str) -> Path:
     writers = {".gif": _write_gif, ".mp4": _write_mp4}
     if path.suffix not in writers:
         raise SpecError(f"Expected a path that ends in .gif or .mp4, got {str(path)!r}.")
+    path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.stem}.part{path.suffix}")
     rules = max(int((np.asarray(frame.task.rules)[:, 0] != 0).sum()) for frame in frames)
     try:
@@ -155,7 +156,7 @@ def _write_mp4(panel: Panel, planned: list[Shot], path: Path) -> None:
     except ImportError as error:
         raise MeadowError(
             "Writing .mp4 needs the package imageio-ffmpeg. Install it with "
-            "`pip install meadow[video]`, or give a path that ends in .gif."
+            "`pip install '.[video]'` in Meadow's folder, or give a path that ends in .gif."
         ) from error
     writer = imageio_ffmpeg.write_frames(
         str(path), panel.size, fps=1000 // _VIDEO_STEP, macro_block_size=2

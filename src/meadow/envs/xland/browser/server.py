@@ -57,7 +57,8 @@ def serve(menu: Menu, world: str, kind: str | None = None, seed: int = 0, port: 
     except ImportError as error:
         raise MeadowError(
             f"Playing in a browser needs the package {error.name}. Install what it takes with "
-            "`pip install meadow[web]`, or play in the terminal without `--browser`."
+            "`pip install '.[web]'` in Meadow's folder, or play in the terminal without "
+            "`--browser`."
         ) from error
     menu.open(world, kind)  # so that what is wrong with it is said here
     token = secrets.token_urlsafe(12)
