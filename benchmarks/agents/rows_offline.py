@@ -13,7 +13,7 @@ from collections.abc import Mapping
 import jax
 import jax.random as jr
 import numpy as np
-from agents.case import SEEDS, SHOWN, Claim, Curves, means, reached, recipe, returned, show
+from agents.case import AFRESH, SEEDS, Claim, Curves, means, reached, recipe, returned, show
 
 from meadow.agents.bc import BC
 from meadow.agents.cql import CQL
@@ -48,7 +48,7 @@ def datasets(seeds: int = SEEDS, steps: int = 15_000) -> list[Recorded]:
     """What each seed of SAC lived at first."""
     experiment = recipe("sac").experiment()
     placement = Compiled(experiment, seeds=seeds)
-    progress, _ = placement.run(placement.begin(key=jr.key(SHOWN)), steps // experiment.steps)
+    progress, _ = placement.run(placement.begin(key=jr.key(AFRESH)), steps // experiment.steps)
     spec = experiment.environment.action_spec
     stores = (jax.tree.map(lambda x, i=i: x[i], progress.store) for i in range(seeds))
     return [recorded(store, spec) for store in stores]
@@ -72,7 +72,7 @@ def _learnt(learner: AbstractLearner, data: Recorded) -> np.ndarray:
     """`[looks, 3]`."""
     experiment, begun = recipe("sac").experiment(), time.process_time()
     placement = Offline(learner, Replay(data.steps), 256, data)
-    progress = placement.begin(key=jr.key(SHOWN))
+    progress = placement.begin(key=jr.key(AFRESH))
 
     @jax.jit
     def judge(state, key):

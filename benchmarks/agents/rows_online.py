@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from agents.case import Claim, learn, reached, recipe, show
+from agents.case import AFRESH, Claim, learn, reached, recipe, show
 
 from meadow.agents.lagged import Lagged
 from meadow.recipes.agents import CURIOUS, R2D2_SMALL
@@ -71,7 +71,8 @@ def r2d2() -> None:
 def rnd() -> None:
     """A bonus for what is new finds a treasure that chance does not."""
     without = recipe("rnd", learner=CURIOUS.learner)
-    runs = {"DQN with RND": learn(recipe("rnd"), looks=14), "DQN": learn(without, looks=14)}
+    sea = {"looks": 14, "shown": AFRESH}
+    runs = {"DQN with RND": learn(recipe("rnd"), **sea), "DQN": learn(without, **sea)}
     text = "A bonus for what is new finds the treasure of a deep sea of 18"
     claim = Claim(text, 0.95, {"best possible": 0.99}, last=2)
     failed = reached(runs["DQN"], claim).max() <= 0.05
