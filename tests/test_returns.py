@@ -58,7 +58,7 @@ def imported_rlax() -> Any:
         try:
             return importlib.import_module("rlax")
         except Exception as error:
-            pytest.skip(f'rlax cannot be imported ({error}): pip install "meadow[peers]"')
+            pytest.skip(f'rlax cannot be imported ({error}): pip install ".[peers]"')
 
 
 @pytest.mark.parity

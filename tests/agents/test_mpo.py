@@ -238,7 +238,7 @@ def test_both_steps_equal_rlax():
         try:
             rlax = importlib.import_module("rlax")
         except Exception as error:
-            pytest.skip(f'rlax cannot be imported ({error}): pip install "meadow[peers]"')
+            pytest.skip(f'rlax cannot be imported ({error}): pip install ".[peers]"')
     rng = np.random.default_rng(0)
     values = jnp.asarray(3 * rng.normal(size=(SAMPLES, BATCH)), jnp.float32)
     kl = jnp.asarray(rng.random((BATCH, NUM)), jnp.float32)

@@ -46,7 +46,7 @@ def imported_rlax() -> Any:
         try:
             return importlib.import_module("rlax")
         except Exception as error:
-            pytest.skip(f'rlax cannot be imported ({error}): pip install "meadow[peers]"')
+            pytest.skip(f'rlax cannot be imported ({error}): pip install ".[peers]"')
 
 
 # --- laws of every worth --------------------------------------------------------------------------

@@ -174,9 +174,7 @@ def joined() -> Callable[[np.ndarray], np.ndarray]:
 @pytest.fixture(scope="session")
 def both() -> Callable[[XLand], tuple[Ours, Theirs]]:
     """Ours and theirs of one environment, compiled once."""
-    pytest.importorskip(
-        "xminigrid", reason='the peer is not installed: pip install "meadow[peers]"'
-    )
+    pytest.importorskip("xminigrid", reason='the peer is not installed: pip install ".[peers]"')
     from xminigrid.envs.xland import XLandMiniGrid
 
     @lru_cache

@@ -23,7 +23,7 @@ def flashbax():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return pytest.importorskip(
-            "flashbax", reason='the peer is not installed: pip install "meadow[peers]"'
+            "flashbax", reason='the peer is not installed: pip install ".[peers]"'
         )
 
 

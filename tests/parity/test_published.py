@@ -27,7 +27,7 @@ from meadow.tasks.raw import from_raw, to_raw
 from meadow.tasks.tiles import NUM_COLOURS, PICKABLE, TILES, parse
 
 xminigrid = pytest.importorskip(
-    "xminigrid", reason='the peer is not installed: pip install "meadow[peers]"'
+    "xminigrid", reason='the peer is not installed: pip install ".[peers]"'
 )
 pytestmark = pytest.mark.parity
 

@@ -90,6 +90,12 @@ def test_of_several_runs_intervals_are_over_runs(run, monkeypatch):
     assert found["random"] == (0, 0, 0), "of one agent over its episodes"
 
 
+def test_programs_live_beside_one_device(tmp_path):
+    with pytest.raises(MeadowError, match="beside one device, asked for 2"):
+        train(TINY, tmp_path / "run", devices=2)
+    assert not any(tmp_path.iterdir())
+
+
 def test_names():
     assert is_outside("bsuite:catch/0") and not is_outside("XLand-MiniGrid-R1-9x9")
     with pytest.raises(UnknownNameError, match="Did you mean 'CartPole-v1'"):

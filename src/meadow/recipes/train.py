@@ -77,7 +77,9 @@ def train(
         CheckpointError: `out` holds a run and `resume` is false, or holds none and it is true.
     """
     with hosted(recipe) as (experiment, host):
-        placement = _placed(experiment, devices) if host is None else Inline(experiment, host)
+        placement = (
+            _placed(experiment, devices) if host is None else _inline(experiment, host, devices)
+        )
         run = _open(out, recipe) if resume else _create(out, recipe, experiment)
         stopping = {"minutes": minutes, "save_every": save_every}
         try:
@@ -136,6 +138,16 @@ def hosted(recipe: Recipe) -> Iterator[tuple[Experiment, AbstractHost | None]]:
     with recipe.environment.open(recipe.lives, recipe.seed) as programs:
         inside = dataclasses.replace(recipe, environment=programs.environment)
         yield inside.experiment(), programs
+
+
+def _inline(experiment: Experiment, host: AbstractHost, num: int | None) -> Inline:
+    """Beside programs, which one device steps."""
+    if num not in (None, 1):
+        raise MeadowError(
+            f"Environments of other libraries live beside one device, asked for {num}. Leave "
+            "`--devices` out."
+        )
+    return Inline(experiment, host)
 
 
 def _placed(experiment: Experiment, num: int | None) -> Compiled | Sharded:
