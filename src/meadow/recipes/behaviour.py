@@ -158,12 +158,13 @@ def _live(recipe: Recipe, setting: str, episodes: int, out: Path) -> None:
 
 
 def _alone(recipe: Recipe) -> Recipe:
-    """One life as long as all of the recipe's: bsuite keeps the record of a single one."""
+    """A single life, of which alone bsuite keeps the record; where chunks are learnt from as they
+    come, as long a one as all of the recipe's."""
     learner: Any = recipe.learner
     if isinstance(learner, PPO) and learner.stretch is None:
         learner = dataclasses.replace(learner, stretch=recipe.length)  # dealt as the lives were
-    length = recipe.lives * recipe.length
-    return dataclasses.replace(recipe, learner=learner, lives=1, length=length)
+    times = recipe.lives if recipe.rehearsal is None else 1
+    return dataclasses.replace(recipe, learner=learner, lives=1, length=times * recipe.length)
 
 
 def _scored(setting: str, episodes: int, whole: int, out: Path) -> Scored:
