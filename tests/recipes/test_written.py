@@ -19,6 +19,7 @@ CHANGED = dataclasses.replace(
     DEMO,
     environment=XLand("R4", 13, 13, max_steps=None, observe=("direction", "pocket")),
     tasks=Numbered("small", 7),
+    held_out=0.0,
     trial=Trial(episodes=3, steps=100),
     learner=dataclasses.replace(DEMO.learner, updates=7, value_clip=0.5),
     seed=3,

@@ -39,6 +39,20 @@ def test_a_run_is_never_overwritten(run):
     assert run.manifest() == {"seed": 3}, "the refused run left something"
 
 
+def test_what_has_lived_nothing_can_be_taken_back_and_nothing_else(run):
+    run.withdraw()
+    assert not run.path.exists(), "its folder is free again"
+    run.path.mkdir()
+    (run.path / "notes.txt").write_text("mine")
+    Run.create(run.path, {"seed": 3}).withdraw()
+    assert [path.name for path in run.path.iterdir()] == ["notes.txt"]
+    again = Run.create(run.path, {"seed": 3})
+    with Metrics(again.metrics_path) as metrics:
+        metrics.write(1, {"loss": 0.5})
+    again.withdraw()
+    assert again.manifest() == {"seed": 3} and read(again.metrics_path)["loss"] == 0.5
+
+
 def test_folders_that_cannot_be_opened_or_made(tmp_path):
     with pytest.raises(CheckpointError, match="There is no run in"):
         Run.open(tmp_path)
