@@ -26,7 +26,7 @@ from meadow.tasks.grid import GridTask
 from meadow.tasks.tiles import pack
 
 SHELF = np.array([pack("ball", c) for c in ("red", "green", "blue", "pink")], np.uint8)
-NUM_TASKS, ITERATIONS = 128, 250
+NUM_TASKS, ITERATIONS = 512, 300
 
 
 class Orders(AbstractTaskSpace[GridTask]):
