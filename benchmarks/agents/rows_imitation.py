@@ -3,7 +3,6 @@
 Shown are the last ten episodes of each life of the recipe `sac`; one agent for each of them.
 """
 
-import jax.numpy as jnp
 import numpy as np
 from agents.case import Claim, Curves, learn, means, recipe, show
 from agents.rows_offline import BC_, PUBLISHED, datasets, learnt
@@ -32,5 +31,5 @@ def imitate(data: Recorded) -> Curves:
     sac = recipe("sac").learner
     chosen = recipe("sac", learner=AIL(sac, data.trajectory, CRITICS, learning_rate=1e-3))
     curves = learn(chosen, looks=15, seeds=1)
-    due = chosen.rehearsal.limiter.due(jnp.asarray(curves.pop("steps")), chosen.rehearsal.num)
-    return {"updates": np.asarray(due), **curves}
+    updates = [[chosen.rehearsal.updates(int(steps))] for (steps,) in curves.pop("steps")]
+    return {"updates": np.array(updates), **curves}

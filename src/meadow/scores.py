@@ -47,19 +47,19 @@ def report(
         advantages: of what was done.
         doubt: how far an ensemble of values disagrees.
     """
-    rewards, last = trajectory.next.reward, trajectory.next.finished()
-    share, returns = _episodes(rewards, trajectory.next)
-    done = trajectory.next.terminated() & (rewards > 0)
-    best = jnp.max(jnp.where(last, returns, -jnp.inf), axis=0)
+    ended = trajectory.next.finished()
+    share, returns = _episodes(trajectory.next)
+    done = trajectory.next.terminated() & (trajectory.next.reward > 0)
+    best = jnp.max(jnp.where(ended, returns, -jnp.inf), axis=0)
 
     def within(x: Float[Array, "time batch"]) -> Float[Array, "batch"]:
         return jnp.sum(share * x, axis=0)
 
     return Report(
-        episodes=last.sum(0).astype(jnp.float32),
+        episodes=ended.sum(0).astype(jnp.float32),
         successes=done.sum(0).astype(jnp.float32),
-        returns=jnp.sum(jnp.where(last, returns, 0.0), axis=0),
-        squares=jnp.sum(jnp.where(last, returns**2, 0.0), axis=0),
+        returns=jnp.sum(jnp.where(ended, returns, 0.0), axis=0),
+        squares=jnp.sum(jnp.where(ended, returns**2, 0.0), axis=0),
         best=best,
         value=within(values),
         advantage=within(advantages),
@@ -86,7 +86,7 @@ def one_step_report(
 
 
 def _episodes(
-    rewards: Float[Array, "time batch"], after: TimeStep
+    after: TimeStep,
 ) -> tuple[Float[Array, "time batch"], Float[Array, "time batch"]]:
     """For each row its share of its episode (1 / length, 0 where that is not finished), and the
     episode's return so far."""
@@ -101,8 +101,8 @@ def _episodes(
         share = jnp.where(last, finished / steps, share)
         return share, share
 
-    zeros, last = jnp.zeros_like(rewards[0]), after.last()
-    _, (steps, returns) = jax.lax.scan(forward, (zeros, zeros), (rewards, last))
+    zeros, last = jnp.zeros_like(after.reward[0]), after.last()
+    _, (steps, returns) = jax.lax.scan(forward, (zeros, zeros), (after.reward, last))
     _, share = jax.lax.scan(backward, zeros, (steps, last, after.finished()), reverse=True)
     return share, returns
 

@@ -1,6 +1,5 @@
 """Rehearsal: learning from a store, as often as what was lived makes due."""
 
-import math
 from typing import NamedTuple
 
 import equinox as eqx
@@ -68,7 +67,7 @@ class Rehearsal(eqx.Module):
 
     def updates(self, steps: int) -> int:
         """How often it has learnt after so many steps."""
-        return math.floor(max(steps - self.limiter.least, 0) * self.limiter.rate(self.num))
+        return self.limiter.due(steps, self.num)
 
     def learn(
         self,

@@ -17,7 +17,7 @@ from meadow.core.agent import AbstractAgent
 from meadow.core.errors import MeadowError
 from meadow.evaluation.greedy import greedy
 from meadow.evaluation.hosted import returns
-from meadow.evaluation.interval import Estimate, estimate
+from meadow.evaluation.interval import Estimate
 from meadow.evaluation.robust import aggregate
 from meadow.evaluation.trials import lived
 from meadow.loops.iteration import Experiment, Progress, example
@@ -114,5 +114,5 @@ def visited(
                 returns(programs, agent, episodes, seed=i, key=jr.fold_in(jr.key(seed), i))
                 for i, agent in enumerate(those)
             ]
-            found[name] = estimate(got[0]) if len(got) == 1 else aggregate(np.stack(got), "mean")
+            found[name] = aggregate(np.stack(got), "mean")
     return found

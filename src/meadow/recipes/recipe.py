@@ -140,14 +140,14 @@ class Recipe:
             UnknownNameError: no such environment.
         """
         if is_outside(world):
-            mine = self.environment
-            there = dataclasses.replace(mine, name=world) if isinstance(mine, Outside) else None
-            outside = {"tasks": Only(0), "held_out": 0.0}
-            return dataclasses.replace(self, environment=there or Outside(world), **outside)
+            mine = self.environment if isinstance(self.environment, Outside) else Outside(world)
+            outside = {"environment": dataclasses.replace(mine, name=world), "tasks": Only(0)}
+            return dataclasses.replace(self, held_out=0.0, **outside)
         if (found := compiled(world)) is not None:
             environment, tasks = found
             return dataclasses.replace(self, environment=environment, tasks=tasks, held_out=0.0)
-        environment, tasks = _seen(self.environment, *make(world))
+        environment, tasks = make(world)
+        environment = _seen(self.environment, environment)
         held_out = self.held_out if _divisible(tasks) else 0.0
         return dataclasses.replace(self, environment=environment, tasks=tasks, held_out=held_out)
 
@@ -157,16 +157,12 @@ class Recipe:
         return spent(self.experiment(), self.iterations)
 
 
-def _seen(
-    mine: AbstractEnvironment, environment: AbstractEnvironment, tasks: AbstractTaskSpace
-) -> tuple[AbstractEnvironment, AbstractTaskSpace]:
+def _seen(mine: AbstractEnvironment, there: Any) -> AbstractEnvironment:
     """A published environment that also shows what mine does, and as it does."""
     if isinstance(mine, Pixels):
-        inner, tasks = _seen(mine.environment, environment, tasks)
-        return dataclasses.replace(mine, environment=inner), tasks
-    there: Any = environment
+        return dataclasses.replace(mine, environment=_seen(mine.environment, there))
     extras = dict.fromkeys((*there.observe, *getattr(mine, "observe", ())))
-    return dataclasses.replace(there, observe=tuple(extras)), tasks
+    return dataclasses.replace(there, observe=tuple(extras))
 
 
 def _divisible(tasks: AbstractTaskSpace) -> bool:

@@ -97,23 +97,23 @@ class Limiter(eqx.Module):
         there = inserts - deletes >= self.least
         return there and inserts * self.ratio - samples - num >= self.low
 
-    def due(self, inserts: Int[Array, "*counts"], num: int) -> Int[Array, "*counts"]:
+    def due(self, inserts: int, num: int) -> int:
         """How many draws of `num` items should have been made after so many inserts in all.
 
         Exact for a ratio that is a fraction of whole numbers up to a million.
 
-        >>> Limiter.ratio_of(samples=8.0, least=100).due(jnp.arange(100, 112, 4), 32).tolist()
+        >>> limiter = Limiter.ratio_of(samples=8.0, least=100)
+        >>> [limiter.due(inserts, 32) for inserts in (100, 104, 108)]
         [0, 1, 2]
         """
-        part, of = self.rate(num).as_integer_ratio()
-        whole, rest = jnp.divmod(jnp.maximum(inserts - self.least, 0), of)
-        return whole * part + _product(rest, part, of)[0].astype(jnp.int32)
+        return math.floor(max(inserts - self.least, 0) * self._rate(num))
 
     def due_in(self, turn: Int[Array, "*turns"], each: int, num: int) -> Int[Array, "*turns"]:
         """How many draws of `num` items are to be made in a turn, the first being 1, when `each`
         items are inserted in every turn: `due(turn * each) - due((turn - 1) * each)`.
 
-        Exact however many items that are, for what is carried is a remainder:
+        For a compiled loop, whose numbers have 32 bits. Exact however many items that are, for what
+        is carried is a remainder:
 
             due_in(t) = (l_t + each * p) // q,   l_t = ((t - 1) * each - least) * p mod q
 
@@ -122,17 +122,17 @@ class Limiter(eqx.Module):
         >>> Limiter.ratio_of(samples=8.0, least=100).due_in(jnp.arange(25, 29), 4, 32).tolist()
         [0, 1, 1, 1]
         """
-        part, of = self.rate(num).as_integer_ratio()
+        part, of = self._rate(num).as_integer_ratio()
         whole, rest = divmod(each * part, of)
         reached = -(-self.least // each)  # the turn with which the first `least` are there
-        opening = (reached * each - self.least) * part // of
-        before = _product((turn - 1) % of, rest, of)[1] + (-self.least * part) % of
+        opening = self.due(reached * each, num)
+        before = _remainder((turn - 1) % of, rest, of) + (-self.least * part) % of
         left = jnp.where(before >= of, before - of, before)
         due = jnp.where(turn == reached, opening, whole + (left + rest >= of))
         return jnp.where(turn < reached, 0, due).astype(jnp.int32)
 
-    def rate(self, num: int) -> fractions.Fraction:
-        """Draws of `num` items for each insert, as `due` counts them."""
+    def _rate(self, num: int) -> fractions.Fraction:
+        """Draws of `num` items for each insert."""
         finest = min(10**6, (2**31 - 1) // num)
         return fractions.Fraction(self.ratio).limit_denominator(finest) / num
 
@@ -160,26 +160,21 @@ class Limiter(eqx.Module):
             )
 
 
-def _product(
-    count: Int[Array, "*counts"], part: int, of: int
-) -> tuple[UInt32[Array, "*counts"], UInt32[Array, "*counts"]]:
-    """`count * part` divided by `of` and what is left, for counts below `of`, by long
-    multiplication: the product itself may be more than 32 bits hold.
+def _remainder(count: Int[Array, "*counts"], part: int, of: int) -> UInt32[Array, "*counts"]:
+    """`count * part % of` for counts and parts below `of`, by long multiplication: the product
+    itself may be more than 32 bits hold.
 
-    >>> share, rest = _product(jnp.int32(2**31 - 3), 2**31 - 2, 2**31 - 1)
-    >>> share.item() == 2**31 - 4, rest.item()
-    (True, 2)
+    >>> _remainder(jnp.int32(2**31 - 3), 2**31 - 2, 2**31 - 1).item()
+    2
     """
-    whole, part = divmod(part, of)
     count = count.astype(jnp.uint32)
-    share, rest = jnp.zeros_like(count), jnp.zeros_like(count)
+    rest = jnp.zeros_like(count)
 
-    def carry(share: Array, rest: Array) -> tuple[Array, Array]:
-        over = rest >= of
-        return share + over, jnp.where(over, rest - of, rest)
+    def below(rest: Array) -> Array:
+        return jnp.where(rest >= of, rest - of, rest)
 
     for bit in f"{part:b}":
-        share, rest = carry(2 * share, 2 * rest)
+        rest = below(2 * rest)
         if bit == "1":
-            share, rest = carry(share, rest + count)
-    return whole * count + share, rest
+            rest = below(rest + count)
+    return rest

@@ -73,10 +73,11 @@ class _Content(NamedTuple):
         return digest.hexdigest()
 
     def below(self, part: str) -> "_Content":
-        """What of it is a part of the tree."""
+        """What of it is a part of the tree; all of it where there is no name."""
+        if not part:
+            return self
         names = [n for n in self.arrays if n.startswith(part) and n[len(part) :][:1] in ("", *".[")]
-        arrays = {name: self.arrays[name] for name in names}
-        return self._replace(arrays=arrays if part else self.arrays)
+        return self._replace(arrays={name: self.arrays[name] for name in names})
 
     def leaf(self, name: str) -> np.ndarray | Array:
         """One leaf, a typed key where it was one."""
