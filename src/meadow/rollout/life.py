@@ -16,6 +16,7 @@ from jaxtyping import Array, Bool, Int, Key, PyTree
 from meadow.core.agent import AbstractAgent
 from meadow.core.environment import AbstractEnvironment
 from meadow.core.errors import SpecError
+from meadow.core.places import read, write
 from meadow.core.timestep import StepType, TimeStep
 from meadow.rollout.few import first_few
 
@@ -82,7 +83,8 @@ class Life(eqx.Module):
 def apart(keys: Key[Array, "*batch"], purpose: int) -> Key[Array, "*batch"]:
     """Other keys for another purpose, without hashing again: as far apart as two seeds are."""
     data = jr.key_data(keys)
-    return jr.wrap_key_data(data.at[..., 0].set(data[..., 0] ^ purpose), impl=jr.key_impl(keys))
+    data = jnp.concatenate([data[..., :1] ^ purpose, data[..., 1:]], axis=-1)
+    return jr.wrap_key_data(data, impl=jr.key_impl(keys))
 
 
 def unborn(environment: AbstractEnvironment, agent: AbstractAgent, tasks: PyTree) -> Life:
@@ -129,13 +131,14 @@ def revive(
     def begin(carry: tuple[PyTree, Array]) -> tuple[PyTree, Array]:
         begun, waiting = carry
         who = first_few(waiting, few)
+        them = jnp.minimum(who, num - 1)
         everyone = (life.task, tasks, life.over, keys)
-        task, offered, over, own = jax.tree.map(lambda x: x.at[who].get(mode="clip"), everyone)
+        task, offered, over, own = jax.tree.map(lambda x: read(x, them), everyone)
         task = task if tasks is None else where(over, offered, task)
         state, timestep = jax.vmap(lambda task, key: environment.reset(task, key=key))(task, own)
         fresh = (None if tasks is None else task, state, timestep.observation)
-        begun = jax.tree.map(lambda x, new: x.at[who].set(new, mode="drop"), begun, fresh)
-        return begun, waiting & (jnp.arange(num) > who[-1])
+        begun = jax.tree.map(lambda x, new: write(x, who, new), begun, fresh)
+        return begun, write(waiting, who, False)
 
     # Only what a reset draws goes round the loop; a task only where there are new ones.
     changing = (None if tasks is None else life.task, life.state, before.observation)

@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Int, PyTree, UInt8
 
+from meadow.core.places import read, write
 from meadow.envs.xland import near as nearby
 from meadow.envs.xland.board import Board
 from meadow.envs.xland.near import Kinds, Near, Rule
@@ -61,16 +62,13 @@ def advance(
     ahead = jnp.asarray(board.ahead)
     around = ahead.reshape(4, *(1,) * origin.ndim)
     here = origin + state.position
-    front = here + ahead[state.direction]
-
-    def read(cells: Array) -> Array:
-        return flat.at[cells].get(mode="promise_in_bounds")
-
-    near = Near(read(here + around), read(front + around), state.pocket, state.direction)
+    front = here + read(ahead, state.direction)
+    ring, beyond = read(flat, here + around), read(flat, front + around)
+    near = Near(ring, beyond, state.pocket, state.direction)
 
     near, moved = act(near, action)
     here = jnp.where(moved, front, here)
-    flat = flat.at[here + ahead[near.direction]].set(near.front, mode="promise_in_bounds")
+    flat = write(flat, here + read(ahead, near.direction), near.front)
     moment = _Moment(near, here, front, action)
     flat, near, fired = _react(board, flat, moment, task.rules, own)
 
@@ -81,8 +79,11 @@ def advance(
         pocket=near.pocket,
         step=state.step + 1,
     )
-    goal = Rule(*jnp.moveaxis(task.goal[..., [0, 1, 2, 2]], -1, 0))
-    placed = _placed(board, flat, origin, near, task, action, here)
+    # A gather, and so computed once before a loop over steps, like the rules.
+    kind, a, b, y, x = jnp.moveaxis(task.goal[..., [0, 1, 2, 3, 4]], -1, 0)
+    goal = Rule(kind, a, b, b)
+    cell = origin + (y.astype(jnp.int32) + board.margin) * board.stride + x + board.margin
+    placed = _placed(flat, near, goal, cell, action, here)
     return state, Fired(fired, placed | nearby.fires(near, goal, action, own))
 
 
@@ -112,16 +113,17 @@ def _react(
     def some(carry: tuple) -> tuple:
         flat, near, fired, due = carry
         who = first_few(nearby.any_of(list(due)), few)
+        them = jnp.minimum(who, num - 1)
 
         def theirs(x: Array) -> Array:
-            return x.at[..., who].get(mode="clip")
+            return read(x, (..., them))
 
         now = jax.tree.map(theirs, moment._replace(near=near))
-        own_rules = rules.at[who].get(mode="clip")
-        after, done, left = nearby.jump(now.near, own_rules, theirs(due), now.action, own)
-        near = jax.tree.map(lambda x, new: x.at[..., who].set(new, mode="drop"), near, after)
+        after, done, left = nearby.jump(now.near, read(rules, them), theirs(due), now.action, own)
+        near = jax.tree.map(lambda x, new: write(x, (..., who), new), near, after)
         near = eqx.tree_at(lambda n: n.direction, near, moment.near.direction)  # no rule turns
-        fired, due = fired.at[:, who].max(done, mode="drop"), due.at[:, who].set(left, mode="drop")
+        fired = write(fired, (slice(None), who), theirs(fired) | done)
+        due = write(due, (slice(None), who), left)
         nobody = jnp.where(who < num, 0, flat.size)  # out of bounds, so that nothing is written
         return _write(board, flat, now._replace(near=after), nobody), near, fired, due
 
@@ -156,23 +158,18 @@ def _write(board: Board, flat: Array, moment: _Moment, offset: Array | int = 0) 
     around = jnp.asarray(board.ahead).reshape(4, *(1,) * here.ndim) + offset
     cells = jnp.concatenate([here + around, front + around])
     values = jnp.concatenate([near.ring, jnp.where(here == front, near.ring, near.beyond)])
-    return flat.at[cells].set(values, mode="drop")
+    return write(flat, cells, values)
 
 
 def _placed(
-    board: Board,
-    grid: Array,
-    origin: Array,
-    near: Near,
-    task: PyTree,
-    action: Array,
-    here: Array,
-) -> Array:
-    """Whether a goal about places was reached."""
-    kind, a, _, y, x = jnp.moveaxis(task.goal, -1, 0)
-    cell = origin + (y.astype(jnp.int32) + board.margin) * board.stride + x + board.margin
+    flat: Array, near: Near, goal: Rule, cell: Array, action: Array, here: Array
+) -> Bool[Array, "*goals"]:
+    """Whether a goal about places was reached: `cell` is the one that it names."""
+    looked = read(flat, jnp.minimum(cell, flat.size - 1))
+    on = jnp.where(action == nearby.MOVE, kinds.ON_TILE, kinds.NEVER)
+    at = jnp.where(goal.kind == kinds.AGENT_AT, cell, -1)
     return (
-        ((kind == kinds.ON_TILE) & (action == nearby.MOVE) & (near.under == a))
-        | ((kind == kinds.TILE_AT) & (grid.at[cell].get(mode="clip") == a))
-        | ((kind == kinds.AGENT_AT) & (here == cell))
+        ((goal.kind == on) & (action == nearby.MOVE) & (near.under == goal.a))
+        | ((goal.kind == kinds.TILE_AT) & (looked == goal.a))
+        | (here == at)
     )

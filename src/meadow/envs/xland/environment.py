@@ -22,6 +22,7 @@ from jaxtyping import Array, Float, Int, Key, UInt8
 
 from meadow.core.environment import AbstractEnvironment
 from meadow.core.errors import TaskError
+from meadow.core.places import read, write
 from meadow.core.spec import Discrete
 from meadow.core.timestep import TimeStep, restart, transition
 from meadow.envs.xland.advance import Fired, State, advance
@@ -37,6 +38,7 @@ from meadow.tasks.tiles import COLOURS, EMPTY, FLOOR, pack
 
 ACTIONS = ("move", "turn right", "turn left", "pick up", "put down", "toggle")
 _DOOR_COLOURS = 6  # red to grey
+_LANES = 128  # what is drawn comes in whole vectors: half as much to compile
 
 
 class XLand(AbstractEnvironment[GridTask, State]):
@@ -115,10 +117,11 @@ class XLand(AbstractEnvironment[GridTask, State]):
             return state, restart(self._observe(state, task))
         # One draw for everything: on a CPU a draw costs more than what is drawn.
         sizes = np.array([len(floor), len(doors), len(doors), 1])
-        luck = jnp.split(jr.uniform(key, (sizes.sum(),)), sizes.cumsum()[:-1])
+        whole = -(-sizes.sum() // _LANES) * _LANES
+        luck = jnp.split(jr.uniform(key, (whole,)), sizes.cumsum())
 
-        places = jnp.asarray(doors)[np.arange(len(doors)), choose(luck[1], doors.shape[1])]
-        cells = jnp.asarray(floor)[jax.lax.top_k(luck[0], num + 1)[1]]
+        places = read(jnp.asarray(doors), (np.arange(len(doors)), choose(luck[1], doors.shape[1])))
+        cells = read(jnp.asarray(floor), jax.lax.top_k(luck[0], num + 1)[1])
         state = State(
             grid=furnish(
                 jnp.asarray(self.ground.base), places, paint(luck[2]), cells[:-1], task.objects
@@ -182,7 +185,7 @@ def furnish(
     """
     things = jnp.where(objects == EMPTY, jnp.uint8(FLOOR), objects)
     where, what = jnp.concatenate([places, cells]), jnp.concatenate([doors, things])
-    return base.at[where].set(what, mode="drop")
+    return write(base, where, what)
 
 
 def paint(luck: Float[Array, " doors"]) -> UInt8[Array, " doors"]:

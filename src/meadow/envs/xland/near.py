@@ -25,7 +25,6 @@ from meadow.tasks.tiles import EMPTY, FLOOR, NUM_COLOURS, TILES
 
 MOVE, TURN_RIGHT, TURN_LEFT, PICK_UP, PUT_DOWN, TOGGLE = range(6)
 
-_FOUR = np.arange(4)
 _TILE = {name: i for i, name in enumerate(TILES)}
 _KEY_MINUS_LOCKED = NUM_COLOURS * (_TILE["key"] - _TILE["locked door"])
 
@@ -210,7 +209,7 @@ def _registers(near: Near, action: Int[Array, "*batch"]) -> _Registers:
 
 def _held(seen: _Registers, rule: Rule) -> Bool[Array, "..."]:
     """Whether a HOLD kind finds a in the pocket."""
-    return (rule.kind == kinds.HOLD) & (seen.tried == kinds.HOLD) & (seen.pocket == rule.a)
+    return (rule.kind == seen.tried) & (seen.tried == kinds.HOLD) & (seen.pocket == rule.a)
 
 
 def _beside(seen: _Registers, rule: Rule) -> UInt8[Array, "..."]:
@@ -225,10 +224,11 @@ def _joined(seen: _Registers, rule: Rule) -> UInt8[Array, "..."]:
     "b lies up of a" holds both when a is in front and b above it, and when b is in front and a
     below it.
     """
-    turned = ((rule.kind >> 2) & 3) | (rule.kind << 2)
-    a_here = jnp.where(seen.front == rule.a, rule.kind & _find(seen.beyond, rule.b), 0)
+    looks = jnp.where((rule.kind & seen.tried & kinds.TILE) != 0, rule.kind, 0)
+    turned = ((looks >> 2) & 3) | (looks << 2)
+    a_here = jnp.where(seen.front == rule.a, looks & _find(seen.beyond, rule.b), 0)
     b_here = jnp.where(seen.front == rule.b, turned & _find(seen.beyond, rule.a), 0)
-    return jnp.where((rule.kind & seen.tried & kinds.TILE) != 0, a_here | b_here, 0)
+    return a_here | b_here
 
 
 def decode(rules: UInt8[Array, "*batch rules 4"]) -> Rule:
@@ -237,10 +237,9 @@ def decode(rules: UInt8[Array, "*batch rules 4"]) -> Rule:
     What rules do does not need that. It is a computation, and so the compiler does it once before a
     loop over steps; mere turning it would do in every step.
     """
-    kind, a, b, product = jnp.moveaxis(rules, (-1, -2), (0, 1))
-    nothing = jnp.uint8(255)
-    used = kind != kinds.NEVER
-    return Rule(kind, jnp.where(used, a, nothing), jnp.where(used, b, nothing), product)
+    rows = jnp.moveaxis(rules, (-1, -2), (0, 1))
+    unused = np.array([kinds.NEVER, 255, 255, 255], np.uint8).reshape(4, *(1,) * (rows.ndim - 1))
+    return Rule(*jnp.where(rows[0] == kinds.NEVER, unused, rows))
 
 
 def any_of(conditions: Sequence[Array]) -> Array:
@@ -256,8 +255,8 @@ def _find(cells: Array, tile: Array) -> UInt8[Array, "..."]:
 
 def _write(cells: Array, where: UInt8[Array, "*batch"], tile: Array) -> Array:
     """Four cells with that tile in the directions of those bits."""
-    bits = _FOUR.astype(np.uint8).reshape(4, *(1,) * where.ndim)
-    return jnp.where((where & (1 << bits)) != 0, tile, cells)
+    bits = (1 << _four(where)).astype(np.uint8)
+    return jnp.where((where & bits) != 0, tile, cells)
 
 
 def _is(tile: Array, *names: str) -> Array:
@@ -266,11 +265,14 @@ def _is(tile: Array, *names: str) -> Array:
 
 def _pick(cells: Array, direction: Array) -> Array:
     """`cells[direction]` without a gather."""
-    vertical = jnp.where(direction == 0, cells[0], cells[2])
-    horizontal = jnp.where(direction == 1, cells[1], cells[3])
-    return jnp.where((direction & 1) == 0, vertical, horizontal)
+    return jnp.where(direction == _four(direction), cells, 0).max(axis=0)
 
 
 def put(cells: Array, direction: Array, value: Array) -> Array:
     """A ring with another tile in that direction: `cells.at[direction].set` without a scatter."""
-    return jnp.where(direction == _FOUR.reshape(4, *(1,) * direction.ndim), value, cells)
+    return jnp.where(direction == _four(direction), value, cells)
+
+
+def _four(like: Array) -> np.ndarray:
+    """The four directions in front of the axes of an array."""
+    return np.arange(4).reshape(4, *(1,) * like.ndim)

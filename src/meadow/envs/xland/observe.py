@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Array, PyTree, UInt8
 
 from meadow.core.errors import TaskError, UnknownNameError
+from meadow.core.places import read
 from meadow.envs.xland.advance import State, end_to_end
 from meadow.envs.xland.board import Board
 from meadow.envs.xland.occlusion import check_size, occlude
@@ -65,11 +66,9 @@ def view(board: Board, state: State, size: int) -> UInt8[Array, "*batch size siz
     computed rather than looked up, for a multiplication costs less than a gather from a table.
     """
     flat, origin = end_to_end(state.grid)
-    # In one block because that is computed once; apart they would be again for every cell.
-    step = jnp.asarray(board.ahead)
-    turned = (state.direction + 1) & 3
-    block = jnp.stack([origin + state.position, step[state.direction], step[turned]])
-    here, forward, right = block[..., None, None]
+    steps = jnp.asarray(np.stack([board.ahead, np.roll(board.ahead, -1)], axis=1), jnp.int32)
+    forward, right = jnp.moveaxis(read(steps, state.direction), -1, 0)[..., None, None]
+    here = (origin + state.position)[..., None, None]
     ahead, across = np.arange(size - 1, -1, -1)[:, None], np.arange(size) - size // 2
     cells = here + forward * jnp.asarray(ahead, jnp.int32) + right * jnp.asarray(across, jnp.int32)
-    return flat.at[cells].get(mode="promise_in_bounds")
+    return read(flat, cells)
