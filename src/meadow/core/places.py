@@ -6,7 +6,7 @@ compile at each, and a pass over the indices in every step. Nobody's place is ne
 
 from typing import Any
 
-from jaxtyping import Array
+from jaxtyping import Array, ArrayLike
 
 
 def read(x: Array, where: Any) -> Array:
@@ -14,6 +14,6 @@ def read(x: Array, where: Any) -> Array:
     return x.at[where].get(mode="promise_in_bounds", wrap_negative_indices=False)
 
 
-def write(x: Array, where: Any, new: Array | bool) -> Array:
+def write(x: Array, where: Any, new: ArrayLike) -> Array:
     """`x` with `new` there; beyond its end nothing is written."""
     return x.at[where].set(new, mode="drop", wrap_negative_indices=False)

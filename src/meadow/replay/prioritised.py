@@ -15,6 +15,7 @@ import jax.random as jr
 from jaxtyping import Array, Float, Int, Key
 
 from meadow.core.errors import SpecError
+from meadow.core.places import write
 from meadow.replay.selector import AbstractSelector, Chosen, Span
 from meadow.replay.tree import BEYOND, Tree, find, grown, leaves, put, total
 
@@ -70,7 +71,7 @@ class Prioritised(AbstractSelector[State]):
         chance = jnp.where(state.most > 0, state.most, 1.0)
         values = jnp.concatenate([jnp.zeros(lost.size), jnp.full(new.size, chance)])
         tree = put(state.tree, jnp.concatenate([lost, new]), values)
-        times = None if state.times is None else state.times.at[new].set(0, mode="drop")
+        times = None if state.times is None else write(state.times, new, 0)
         return State(tree, state.most, times)
 
     def sample(self, state: State, span: Span, num: int, *, key: Key[Array, ""]) -> Chosen:

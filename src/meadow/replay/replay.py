@@ -19,6 +19,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Key, PyTree
 
+from meadow.core import places
 from meadow.core.errors import SpecError, UnknownNameError
 from meadow.core.store import AbstractStore, Draw
 from meadow.core.timestep import TimeStep
@@ -66,7 +67,7 @@ class Ends(NamedTuple):
     def added(self, new: Bool[Array, "*rows"], seen: PyTree) -> "Ends":
         """With those of rows with which episodes end, and what was seen then."""
         place = jnp.where(new, self.numbers(new) % self.num, self.num)
-        kept = jax.tree.map(lambda x, y: x.at[place].set(y, mode="drop"), self.seen, seen)
+        kept = jax.tree.map(lambda x, y: places.write(x, place, y), self.seen, seen)
         return Ends(kept, self.total + new.sum())
 
     def known(self, number: Int[Array, "*rows"]) -> Bool[Array, "*rows"]:
@@ -250,7 +251,7 @@ def _completed(rows: Rows, ends: Ends) -> tuple[Rows, Bool[Array, "length num"]]
 
     def follows(seen: Array, last: Array) -> Array:
         mask = ended.reshape(*ended.shape, *(1,) * (last.ndim - 1))
-        return jnp.where(mask, last.at[place].get(mode="promise_in_bounds"), seen[1:])
+        return jnp.where(mask, places.read(last, place), seen[1:])
 
     after = rows.next.showing(jax.tree.map(follows, seen, ends.seen))
     return rows._replace(next=after), ends.known(rows.end)

@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Int, PyTree, UInt32
 
+from meadow.core import places
 from meadow.core.errors import SpecError
 
 _SMALL = 1024  # numbers; a page of words
@@ -108,8 +109,7 @@ def read(ring: Ring, where: Int[Array, "*some"]) -> PyTree:
     """Rows in the ring's form, `[*some, ...]`; `where` is `row * lives + life`, never beyond."""
 
     def get(x: Array) -> Array:
-        flat = x.reshape(x.shape[0] * x.shape[1], *x.shape[2:])
-        return flat.at[where].get(mode="promise_in_bounds")
+        return places.read(x.reshape(x.shape[0] * x.shape[1], *x.shape[2:]), where)
 
     words, large = jax.lax.optimization_barrier(get(ring.words)), map(get, ring.large)
     at, leaves = 0, []

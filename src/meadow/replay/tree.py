@@ -9,6 +9,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+from meadow.core.places import read, write
+
 _CHILDREN = 8
 _FEW = 256  # nodes that are added up anew as soon as they are told apart
 BEYOND = 2**31 - 1  # a leaf that no tree has
@@ -40,14 +42,14 @@ def total(tree: Tree) -> Float[Array, ""]:
 def put(tree: Tree, where: Int[Array, "num"], values: Float[Array, "num"]) -> Tree:
     """The tree with other leaves; `BEYOND` is passed over."""
     leaves, *above = tree
-    levels = [leaves.at[where].set(values, mode="drop")]
+    levels = [write(leaves, where, values)]
     for level in above:
         where, below = where // _CHILDREN, levels[-1].reshape(-1, _CHILDREN)
         if len(below) <= _FEW:
             levels.append(jnp.zeros_like(level).at[: len(below)].set(below.sum(axis=-1)))
         else:
-            sums = below.at[where].get(mode="clip").sum(axis=-1)
-            levels.append(level.at[where].set(sums, mode="drop"))
+            sums = read(below, jnp.minimum(where, len(below) - 1)).sum(axis=-1)
+            levels.append(write(level, where, sums))
     return tuple(levels)
 
 
@@ -58,7 +60,7 @@ def find(tree: Tree, shares: Float[Array, "num"]) -> tuple[Int[Array, "num"], Fl
     earlier = jnp.triu(jnp.ones((_CHILDREN, _CHILDREN)), 1)
     value = shares
     for level in reversed(tree):
-        children = level.reshape(-1, _CHILDREN).at[where].get(mode="promise_in_bounds")
+        children = read(level.reshape(-1, _CHILDREN), where)
         before = jnp.matmul(children, earlier, precision="highest")
         # The last that is not 0 and begins at or before the share, however sums were rounded.
         child = jnp.where((children > 0) & (before <= shares[:, None]), which, 0).max(axis=-1)
@@ -71,4 +73,4 @@ def find(tree: Tree, shares: Float[Array, "num"]) -> tuple[Int[Array, "num"], Fl
 
 def leaves(tree: Tree, where: Int[Array, "num"]) -> Float[Array, "num"]:
     """Some leaves; anything for `BEYOND`."""
-    return tree[0].at[where].get(mode="clip")
+    return read(tree[0], jnp.minimum(where, tree[0].size - 1))

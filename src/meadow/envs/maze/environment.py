@@ -21,6 +21,7 @@ from jaxtyping import Array, Bool, Int, Int32, Key
 
 from meadow.core.environment import AbstractEnvironment
 from meadow.core.errors import TaskError
+from meadow.core.places import read
 from meadow.core.spec import Discrete
 from meadow.core.timestep import TimeStep, restart, transition
 from meadow.envs.xland.batched import batched
@@ -142,7 +143,7 @@ def walled(
     if walls.ndim == 3:
         origin = jnp.arange(len(walls), dtype=jnp.int32) * (height * width)
         cell = cell + origin.reshape(-1, *(1,) * (y.ndim - 1))
-    return ~inside | walls.reshape(-1).at[cell].get(mode="promise_in_bounds")
+    return ~inside | read(walls.reshape(-1), cell)
 
 
 def view(state: State, task: Maze, size: int) -> Bool[Array, "*batch size size 2"]:
