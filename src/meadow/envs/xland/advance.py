@@ -19,6 +19,8 @@ from meadow.envs.xland.near import Kinds, Near, Rule
 from meadow.rollout.few import first_few
 from meadow.tasks import kinds
 
+_NONE = 255  # a byte that is no kind
+
 
 class State(eqx.Module):
     """A moment of an episode; positions are indices into the flat board.
@@ -79,8 +81,9 @@ def advance(
         pocket=near.pocket,
         step=state.step + 1,
     )
-    # A gather, and so computed once before a loop over steps, like the rules.
-    kind, a, b, y, x = jnp.moveaxis(task.goal[..., [0, 1, 2, 3, 4]], -1, 0)
+    # Computed, and so once before a loop over steps, as `decode` has it; 0 is NEVER anyway.
+    rows = jnp.moveaxis(task.goal, -1, 0)
+    kind, a, b, y, x = jnp.where(rows[0] == kinds.NEVER, jnp.uint8(0), rows)
     goal = Rule(kind, a, b, b)
     cell = origin + (y.astype(jnp.int32) + board.margin) * board.stride + x + board.margin
     placed = _placed(flat, near, goal, cell, action, here)
@@ -166,10 +169,7 @@ def _placed(
 ) -> Bool[Array, "*goals"]:
     """Whether a goal about places was reached: `cell` is the one that it names."""
     looked = read(flat, jnp.minimum(cell, flat.size - 1))
-    on = jnp.where(action == nearby.MOVE, kinds.ON_TILE, kinds.NEVER)
-    at = jnp.where(goal.kind == kinds.AGENT_AT, cell, -1)
-    return (
-        ((goal.kind == on) & (action == nearby.MOVE) & (near.under == goal.a))
-        | ((goal.kind == kinds.TILE_AT) & (looked == goal.a))
-        | (here == at)
-    )
+    on = jnp.where((action == nearby.MOVE) & (near.under == goal.a), kinds.ON_TILE, _NONE)
+    lies = jnp.where(looked == goal.a, kinds.TILE_AT, _NONE)
+    stands = jnp.where(here == cell, kinds.AGENT_AT, _NONE)
+    return nearby.any_of([goal.kind == on, goal.kind == lies, goal.kind == stands])
