@@ -63,7 +63,7 @@ class RND(AbstractLearner[State]):
         plan: sizes of both networks; they have no memory and are not told what was done.
         size: how many numbers are predicted.
         scale: of what is paid, in standard deviations.
-        learning_rate: of Adam, for the predictor.
+        learning_rate: of Adam, for the predictor; less where a store draws windows many times.
 
     Raises:
         SpecError: networks with a memory.
