@@ -12,7 +12,7 @@ from jaxtyping import Array, Float, Int
 from meadow.core.places import read, write
 
 _CHILDREN = 8
-_FEW = 256  # nodes that are added up anew as soon as they are told apart
+_FEW = 32  # nodes that are added up anew as soon as they are told apart
 BEYOND = 2**31 - 1  # a leaf that no tree has
 
 Tree = tuple[Float[Array, "_"], ...]
