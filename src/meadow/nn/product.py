@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, DTypeLike, Float
 
 _NARROW = 8  # numbers that come out
-_SMALL = 2**17  # numbers that come in
+_SMALL, _THIN = 2**17, 64  # numbers that come in: in all, and to a row
 
 
 def product(
@@ -22,12 +22,14 @@ def product(
     On a CPU weights of small products learn in other ways, where XLA's own takes longer: of what
     comes out narrow, such as a policy's or a worth's last layer, column by column (256 rows of 64
     by 2: 29 us against 4); of others from what came in, turned around at first (256 rows of 64 by
-    64: 37 us against 29). Such derivatives are taken backwards alone: `jax.jvp` is refused.
+    64: 37 us against 29; 256 rows of 256 by 256 would lose by it). Such derivatives are taken
+    backwards alone: `jax.jvp` is refused.
     """
     rows = x.astype(weight.dtype)
     if x.ndim > 2:
         rows = rows.reshape(-1, x.shape[-1])
-    narrow, small = weight.shape[-1] <= _NARROW, rows.size <= _SMALL
+    narrow = weight.shape[-1] <= _NARROW
+    small = rows.size <= _SMALL and rows.shape[-1] <= _THIN
     if rows.ndim == 2 and weight.shape[-1] > 1 and weight.dtype == dtype and (narrow or small):
         y = _learning(rows, weight)
     else:
