@@ -89,12 +89,9 @@ def test_networks_that_remember_are_refused():
 @pytest.mark.slow
 def test_treasure_is_found_by_who_looks_for_what_is_new():
     plain = DQN(worth=Scalar(huber=1.0), target_period=100, epsilon=(1.0, 0.05, 1000))
-    # A window is drawn 32 times and should not be 32 times as familiar, so the rate is less than
-    # the paper's: with that, one seed in five uses up what is new before it sees the far corner.
-    curious = RND(plain, learning_rate=3e-5)
 
-    def found(learner: AbstractLearner) -> np.ndarray:
-        """Whether the third thousand episodes mostly ended at the treasure, `[seeds]`."""
+    def returns(learner: AbstractLearner) -> np.ndarray:
+        """Of the second thousand episodes, `[seeds]`."""
         experiment = Experiment(
             environment=DeepSea(size=14),
             curriculum=Uniform(Choice(1)),
@@ -104,10 +101,9 @@ def test_treasure_is_found_by_who_looks_for_what_is_new():
             length=60,
             rehearsal=Rehearsal(Replay(50_000), 32, Limiter.ratio_of(32.0, 200)),
         )
-        run = Compiled(experiment, seeds=24)
-        progress, _ = run.run(run.begin(key=jr.key(0)), 400)
-        return np.asarray(run.run(progress, 200)[1]["return"]) > 0.5
+        run = Compiled(experiment, seeds=6)
+        progress, _ = run.run(run.begin(key=jr.key(0)), 200)
+        return np.asarray(run.run(progress, 200)[1]["return"])
 
-    # At 95 % 20 of 24 seeds are at least 0.64 of all there are, 4 of 24 at most 0.36.
-    assert found(curious).sum() >= 20, "what is new does not lead to the treasure"
-    assert found(plain).sum() <= 4, "chance alone finds it as well"
+    assert (returns(RND(plain)) > 0.5).all(), "it did not find the treasure on every seed"
+    assert (returns(plain) < 0.1).all(), "chance alone finds it as well"
