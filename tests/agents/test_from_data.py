@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 import pytest
+from jax.flatten_util import ravel_pytree
 
 from meadow.agents.bc import BC
 from meadow.agents.cql import CQL
@@ -259,7 +260,7 @@ def parts(learner: Any, tree: Any) -> dict[str, Any]:
 def moments(learner: Any, state: Any) -> dict[str, Any]:
     """Adam's first moments, a tenth of the first gradients."""
     adam = state.optimiser[0][0] if isinstance(learner, CQL) else state.optimiser[0]
-    return parts(learner, adam.mu)
+    return parts(learner, ravel_pytree(state[0])[1](adam.mu))
 
 
 @pytest.mark.parametrize("name", LEARNERS)

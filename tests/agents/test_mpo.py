@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 import pytest
+from jax.flatten_util import ravel_pytree
 
 from meadow.agents.mpo import MPO, Duals, State, constrained, sharpened
 from meadow.core.spec import Box
@@ -188,7 +189,8 @@ def test_the_first_update_is_the_formulas(exact, slopes):
     constraints = slopes(
         lambda d: policy_loss(networks.policy, d, still, target, lived, actions), duals
     )
-    moments, dual_moments = after.optimiser[1][0].mu, after.dual_optimiser[1][0].mu
+    moments = ravel_pytree(networks)[1](after.optimiser[1][0].mu)
+    dual_moments = ravel_pytree(duals)[1](after.dual_optimiser[1][0].mu)
     tenth = [jax.tree.map(lambda g: g / 10, x) for x in (critics, policy, constraints)]
     close(moments.critics, tenth[0], "the critics' gradient")
     close(moments.policy, tenth[1], "the policy's gradient")

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 import pytest
+from jax.flatten_util import ravel_pytree
 
 from meadow.agents.d4pg import D4PG
 from meadow.agents.noisy import Noisy
@@ -261,8 +262,10 @@ def bounded(learner: Any, grads: Any) -> Any:
 def moments(state: Any) -> dict[str, Any]:
     """Adam's first moments, a tenth of the first gradients."""
     if hasattr(state, "optimisers"):
-        return {n: o[0].mu for n, o in zip(state.networks._fields, state.optimisers, strict=True)}
-    return state.optimiser[0].mu._asdict()
+        each = zip(state.networks, state.optimisers, strict=True)
+        found = [ravel_pytree(network)[1](o[0].mu) for network, o in each]
+        return dict(zip(state.networks._fields, found, strict=True))
+    return ravel_pytree(state.networks)[1](state.optimiser[0].mu)._asdict()
 
 
 @pytest.mark.parametrize("name", LEARNERS)

@@ -33,7 +33,7 @@ from meadow.core.spec import ActionSpec
 from meadow.core.timestep import TimeStep
 from meadow.core.trajectory import Trajectory
 from meadow.nn.critic import CriticPlan
-from meadow.nn.descent import descended
+from meadow.nn.descent import adam, descended
 from meadow.nn.discriminator import Discriminator, discriminator, logistic_loss, steepness
 
 PAYS = {"logit": lambda odds: odds, "softplus": jax.nn.softplus}
@@ -146,4 +146,4 @@ class AIL(AbstractLearner[State]):
         return network.features(*jax.tree.map(lambda x: x[drawn], flat))
 
     def _optimiser(self) -> optax.GradientTransformation:
-        return optax.adam(self.learning_rate)
+        return adam(self.learning_rate)

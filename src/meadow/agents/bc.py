@@ -26,7 +26,7 @@ from meadow.core.timestep import TimeStep
 from meadow.core.trajectory import Trajectory
 from meadow.nn.box import units
 from meadow.nn.categorical_policy import CategoricalPolicy, categorical_policy
-from meadow.nn.descent import descended, weighed
+from meadow.nn.descent import adam, descended, weighed
 from meadow.nn.plan import Plan
 from meadow.nn.policy import MixturePolicy, PolicyPlan, StochasticPolicy
 from meadow.scores import one_step_report
@@ -112,4 +112,4 @@ class BC(AbstractLearner[State]):
         return loss, {"loss": loss}
 
     def _optimiser(self) -> optax.GradientTransformation:
-        return optax.adam(self.learning_rate)
+        return adam(self.learning_rate)

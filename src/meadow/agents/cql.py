@@ -31,7 +31,7 @@ from meadow.core.timestep import TimeStep
 from meadow.core.trajectory import Trajectory
 from meadow.nn.conservative import excess, proposals
 from meadow.nn.critic import Critics
-from meadow.nn.descent import descended, followed, weighed
+from meadow.nn.descent import adam, descended, followed, weighed
 from meadow.nn.policy import StochasticPolicy
 from meadow.returns import joined
 
@@ -135,7 +135,7 @@ class CQL(AbstractLearner[State]):
             policy = jax.tree.map(lambda step: slower * step, steps.soft.policy)
             return steps._replace(soft=steps.soft._replace(policy=policy))
 
-        return optax.chain(optax.adam(self.sac.learning_rate), optax.stateless(cast(Any, slowed)))
+        return optax.chain(adam(self.sac.learning_rate), optax.stateless(cast(Any, slowed)))
 
 
 def _clone_loss(policy: StochasticPolicy, trajectory: Trajectory) -> Float[Array, ""]:

@@ -32,7 +32,7 @@ from meadow.core.spec import ActionSpec
 from meadow.core.timestep import TimeStep
 from meadow.core.trajectory import Trajectory
 from meadow.nn.critic import CriticPlan, Critics, Lesson, critics_loss, least
-from meadow.nn.descent import copied, descended, weighed
+from meadow.nn.descent import adam, copied, descended, weighed
 from meadow.nn.policy import MixturePolicy, PolicyPlan, StochasticPolicy
 from meadow.nn.preference import preference
 from meadow.nn.worth import AbstractWorth, Scalar
@@ -155,4 +155,4 @@ class CRR(AbstractLearner[State]):
         return preference(better, self.sharpness, self.cap)
 
     def _optimiser(self) -> optax.GradientTransformation:
-        return optax.adam(self.learning_rate)
+        return adam(self.learning_rate)

@@ -31,7 +31,7 @@ from meadow.core.spec import ActionSpec
 from meadow.core.timestep import TimeStep
 from meadow.core.trajectory import Trajectory
 from meadow.nn.critic import CriticPlan, Critics, Lesson, critics_loss, least
-from meadow.nn.descent import copied, descended, weighed
+from meadow.nn.descent import adam, copied, descended, weighed
 from meadow.nn.policy import DeterministicPolicy, PolicyPlan
 from meadow.nn.worth import AbstractWorth, Categorical
 from meadow.returns import joined
@@ -131,4 +131,4 @@ class D4PG(AbstractLearner[State]):
         return optax.clip_by_global_norm(self.max_norm).update(grads, optax.EmptyState())[0]
 
     def _optimiser(self) -> optax.GradientTransformation:
-        return optax.adam(self.learning_rate)
+        return adam(self.learning_rate)

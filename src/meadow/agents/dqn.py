@@ -31,7 +31,7 @@ from meadow.core.report import Report
 from meadow.core.spec import ActionSpec
 from meadow.core.timestep import TimeStep
 from meadow.core.trajectory import Trajectory
-from meadow.nn.descent import weighed
+from meadow.nn.descent import adam, weighed
 from meadow.nn.plan import Plan
 from meadow.nn.q_network import QNetwork, q_network, taken
 from meadow.nn.trunk import glance
@@ -181,5 +181,5 @@ class DQN(AbstractLearner[State]):
     def _optimiser(self) -> optax.GradientTransformation:
         return optax.chain(
             optax.clip_by_global_norm(self.max_norm),
-            optax.adam(self.learning_rate, eps=self.adam_epsilon),
+            adam(self.learning_rate, eps=self.adam_epsilon),
         )

@@ -29,7 +29,7 @@ from meadow.core.spec import ActionSpec
 from meadow.core.timestep import TimeStep
 from meadow.core.trajectory import Trajectory
 from meadow.nn.critic import CriticPlan, Critics, Lesson, critics_loss, least
-from meadow.nn.descent import descended, followed, weighed
+from meadow.nn.descent import adam, descended, followed, weighed
 from meadow.nn.policy import MixturePolicy, PolicyPlan, StochasticPolicy
 from meadow.nn.preference import preference
 from meadow.nn.state_value import StateValue, expectile_loss, state_value
@@ -148,8 +148,8 @@ class IQL(AbstractLearner[State]):
         return value + critics + policy, metrics
 
     def _optimiser(self) -> optax.GradientTransformation:
-        adam = optax.adam(self.learning_rate)
+        rule = adam(self.learning_rate)
         if self.updates is None:
-            return adam
+            return rule
         falling = optax.scale_by_schedule(optax.cosine_decay_schedule(1.0, self.updates))
-        return optax.chain(adam, optax.masked(falling, Networks(True, False, False)))  # pyright: ignore
+        return optax.chain(rule, optax.masked(falling, Networks(True, False, False)))  # pyright: ignore

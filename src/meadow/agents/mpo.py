@@ -40,7 +40,7 @@ from meadow.core.timestep import TimeStep
 from meadow.core.trajectory import Trajectory
 from meadow.nn.box import half
 from meadow.nn.critic import CriticPlan, Critics, Lesson, critics_loss, least
-from meadow.nn.descent import copied, descended, weighed
+from meadow.nn.descent import adam, copied, descended, weighed
 from meadow.nn.distribution import Normal
 from meadow.nn.policy import NormalPolicy, PolicyPlan
 from meadow.nn.worth import AbstractWorth, Scalar
@@ -242,10 +242,10 @@ class MPO(AbstractLearner[State]):
         return loss, metrics
 
     def _optimiser(self) -> optax.GradientTransformation:
-        return optax.chain(optax.clip_by_global_norm(self.max_norm), optax.adam(self.learning_rate))
+        return optax.chain(optax.clip_by_global_norm(self.max_norm), adam(self.learning_rate))
 
     def _dual_optimiser(self) -> optax.GradientTransformation:
-        return optax.chain(optax.clip_by_global_norm(self.max_norm), optax.adam(self.dual_rate))
+        return optax.chain(optax.clip_by_global_norm(self.max_norm), adam(self.dual_rate))
 
 
 _LEAST, _LEAST_DUAL = 1e-8, -18.0  # of a dual, and of what goes through the softplus

@@ -28,7 +28,7 @@ from meadow.core.report import Report
 from meadow.core.spec import ActionSpec
 from meadow.core.timestep import TimeStep
 from meadow.core.trajectory import Trajectory
-from meadow.nn.descent import descended
+from meadow.nn.descent import adam, descended
 from meadow.nn.head import Head
 from meadow.nn.plan import Plan, parts
 from meadow.nn.trunk import Trunk, glance
@@ -121,4 +121,4 @@ class RND(AbstractLearner[State]):
         return self.learner.score(state.learner, trajectory)
 
     def _optimiser(self) -> optax.GradientTransformation:
-        return optax.adam(self.learning_rate)
+        return adam(self.learning_rate)

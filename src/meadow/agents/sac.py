@@ -35,7 +35,7 @@ from meadow.core.trajectory import Trajectory
 from meadow.nn.box import half
 from meadow.nn.categorical_policy import CategoricalPolicy
 from meadow.nn.critic import CriticPlan, Critics, Lesson, critics_loss, least
-from meadow.nn.descent import descended, followed, weighed
+from meadow.nn.descent import adam, descended, followed, weighed
 from meadow.nn.policy import MixturePolicy, PolicyPlan, StochasticPolicy
 from meadow.nn.worth import AbstractWorth, Scalar
 from meadow.returns import joined
@@ -198,7 +198,7 @@ class SAC(AbstractLearner[State]):
         return -weighed(log_prob, weight) - wanted * counts
 
     def _optimiser(self) -> optax.GradientTransformation:
-        return optax.adam(self.learning_rate)
+        return adam(self.learning_rate)
 
 
 def _drawn(

@@ -33,7 +33,7 @@ from meadow.core.timestep import TimeStep
 from meadow.core.trajectory import Trajectory
 from meadow.nn.box import half, units
 from meadow.nn.critic import CriticPlan, Critics, Lesson, critics_loss, least
-from meadow.nn.descent import descended, followed, weighed
+from meadow.nn.descent import adam, descended, followed, weighed
 from meadow.nn.policy import DeterministicPolicy, PolicyPlan
 from meadow.nn.worth import AbstractWorth, Scalar
 from meadow.returns import joined
@@ -158,4 +158,4 @@ class TD3(AbstractLearner[State]):
         return weighed((far**2).mean(axis=-1) - self.bc * value / size, weight)
 
     def _optimiser(self) -> optax.GradientTransformation:
-        return optax.adam(self.learning_rate)
+        return adam(self.learning_rate)

@@ -1,10 +1,12 @@
 """Product: of a weight with everything that comes in, whatever the leading axes."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, DTypeLike, Float
 
-_NARROW = 8  # numbers that come out
+_FEW, _NARROW = 4, 8  # numbers that come in, and that come out
 _SMALL, _THIN = 2**17, 64  # numbers that come in: in all, and to a row
 
 
@@ -39,11 +41,13 @@ def product(
 
 @jax.custom_vjp
 def _learning(rows: Array, weight: Array) -> Array:
-    return rows @ weight
+    if rows.shape[1] > _FEW or weight.shape[1] <= _NARROW:
+        return rows @ weight
+    return functools.reduce(jnp.add, [rows[:, i, None] * weight[i] for i in range(rows.shape[1])])
 
 
 def _forwards(rows: Array, weight: Array) -> tuple[Array, tuple[Array, Array]]:
-    return rows @ weight, (rows, weight)
+    return _learning(rows, weight), (rows, weight)
 
 
 def _backwards(seen: tuple[Array, Array], pull: Array) -> tuple[Array, Array]:

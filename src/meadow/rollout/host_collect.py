@@ -9,7 +9,7 @@ and the row before it is made the last of its episode, as a time limit would.
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -108,7 +108,6 @@ class Collector:
         # What was acted is written in place; memories are kept, for they are told of.
         self._act = jax.jit(self._acts, donate_argnums=2)
         self._again = jax.jit(self._acts_again)
-        self._unacted: Callable[[], Acted] | None = None
 
     def start(self, life: Life, seed: int) -> None:
         """Take up these lives, or begin others in their place.
@@ -129,9 +128,7 @@ class Collector:
     def collect(self, state: Any, luck: Luck) -> Lived:
         """Live a chunk; `state` is what the agent is made of."""
         rows = Rows(self._blank(), self._blank(), np.zeros((self._length, self._host.num), bool))
-        if self._unacted is None:
-            self._unacted = self._acts_nothing(state, self._memory, luck.keys, rows.seen)
-        memory, acted = self._memory, self._unacted()
+        memory, acted = self._memory, cast(Any, None)  # nothing yet
         for t in range(self._length):
             luck = luck._replace(row=t)
             self._begin(self._waits(), luck, rows)
@@ -292,14 +289,19 @@ class Collector:
         self,
         state: Any,
         memory: PyTree,
-        acted: Acted,
+        acted: Acted | None,
         keys: UInt32[Array, "rows lives words"],
         seen: Said,
     ) -> tuple[PyTree, Acted, PyTree]:
-        row, *rows = acted
+        """Act, and write down what was done; None in the first row, before there is anything."""
+        row = jnp.int32(0) if acted is None else acted.row
         memory, *done = self._policy(state, memory, apart(keys_of(keys[row]), ACT), seen)
+        rows = self._undone(done) if acted is None else list(acted[1:])
         rows = jax.tree.map(lambda rows, x: rows.at[row].set(x), rows, done)
         return memory, Acted(row + 1, *rows), done[0]
+
+    def _undone(self, done: PyTree) -> PyTree:
+        return jax.tree.map(lambda x: jnp.zeros((self._length, *x.shape), x.dtype), done)
 
     def _acts_again(
         self,
@@ -319,20 +321,6 @@ class Collector:
             lambda rows, x: rows.at[row - 1].set(where(who, x, rows[row - 1])), rows, done
         )
         return where(who, new, memory), Acted(row, *rows), done[0]
-
-    def _acts_nothing(
-        self, state: Any, memory: PyTree, keys: Array, seen: Said
-    ) -> Callable[[], Acted]:
-        """Makes what was done before the first row; it needs no arguments, whose passing would cost
-        more than the work."""
-        keys = jax.eval_shape(lambda keys: keys_of(keys[0]), keys)
-        shapes = jax.eval_shape(self._policy, state, memory, keys, _row(seen, 0))[1:]
-
-        def blank() -> Acted:
-            rows = jax.tree.map(lambda x: jnp.zeros((self._length, *x.shape), x.dtype), shapes)
-            return Acted(jnp.int32(0), *rows)
-
-        return jax.jit(blank)
 
 
 def _row(rows: Said, t: int) -> Said:
