@@ -1,4 +1,4 @@
-"""Product is a matrix product, and learns like one, however narrow what comes out."""
+"""Product is a matrix product, and learns like one, however narrow what comes in or out."""
 
 import jax
 import jax.numpy as jnp
@@ -10,12 +10,12 @@ from jaxtyping import Array, Key
 from meadow.nn.product import product
 
 
-@pytest.mark.parametrize("num_out", [1, 2, 8, 9])
+@pytest.mark.parametrize(("num_in", "num_out"), [(7, 1), (7, 2), (7, 8), (7, 9), (1, 9), (4, 9)])
 def test_it_and_its_derivatives_are_those_of_a_matrix_product(
-    num_out: int, key: Key[Array, ""]
+    num_in: int, num_out: int, key: Key[Array, ""]
 ) -> None:
     keys = jr.split(key, 3)
-    x, weight = jr.normal(keys[0], (3, 5, 7)), jr.normal(keys[1], (4, 7, num_out))
+    x, weight = jr.normal(keys[0], (3, 5, num_in)), jr.normal(keys[1], (4, num_in, num_out))
     pull = jr.normal(keys[2], (3, 5, num_out))
 
     def pulled(multiply):

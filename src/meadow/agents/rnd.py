@@ -2,12 +2,12 @@
 
 **loss** the squared error of a network that predicts what a random one says of an observation: what
   was seen often is predicted well.
-**data** whatever the other learner learns from; the reward of a step is more by that error, over
-  its standard deviation so far, of what followed.
+**data** whatever the other learner learns from; the reward of a step is more by that error of what
+  followed, beside those of late: all get smaller, and what is new stays so.
 **return, time limits** the other learner's, for both kinds of reward alike.
 **differs from the paper in** one sum of rewards, where it keeps two values and lets what is new
-  count beyond an episode's end; in the deviation, which is that of errors and not of their returns;
-  and in observations, which are looked at as they are.
+  count beyond an episode's end; in the unit, which is the root mean square of late errors and not
+  the deviation of all their returns; and in observations, which are looked at as they are.
 **reference** Burda et al., Exploration by Random Network Distillation, 2019.
 """
 
@@ -21,7 +21,6 @@ import optax
 from jaxtyping import Array, Float, Key, PyTree
 
 from meadow.agents.paid import paid
-from meadow.agents.statistics import Statistics, nothing
 from meadow.core.agent import AbstractAgent
 from meadow.core.learner import AbstractLearner
 from meadow.core.report import Report
@@ -46,13 +45,13 @@ class Sight(eqx.Module):
 
 
 class State(NamedTuple):
-    """What RND changes while it learns, but for `target`; `errors` are those of the predictor."""
+    """What RND changes while it learns, but for `target`; `late` is the mean square of errors."""
 
     learner: PyTree
     predictor: Sight
     target: Sight
     optimiser: PyTree
-    errors: Statistics
+    late: PyTree
 
 
 class RND(AbstractLearner[State]):
@@ -62,7 +61,8 @@ class RND(AbstractLearner[State]):
         learner: who is paid.
         plan: sizes of both networks; they have no memory and are not told what was done.
         size: how many numbers are predicted.
-        scale: of what is paid, in standard deviations.
+        scale: of what is paid, in units of how large errors were of late.
+        decay: of late, from one update to the next.
         learning_rate: of Adam, for the predictor; less where a store draws windows many times.
 
     Raises:
@@ -72,8 +72,9 @@ class RND(AbstractLearner[State]):
     learner: AbstractLearner
     plan: Plan = Plan(features=64, memory=64, heads=64, core="none", recalls=False)
     size: int = eqx.field(static=True, default=32)
-    scale: float = eqx.field(static=True, default=0.3)
-    learning_rate: float = eqx.field(static=True, default=1e-4)
+    scale: float = eqx.field(static=True, default=0.05)
+    decay: float = eqx.field(static=True, default=0.99)
+    learning_rate: float = eqx.field(static=True, default=3e-4)
 
     def __check_init__(self) -> None:
         self.plan.check_glance("`RND`")
@@ -90,7 +91,7 @@ class RND(AbstractLearner[State]):
         learner = self.learner.init(timestep, action_spec, key=key_learner)
         predictor, target = map(sight, keys)
         optimiser = self._optimiser().init(cast(Any, predictor))
-        return State(learner, predictor, target, optimiser, nothing(timestep.reward))
+        return State(learner, predictor, target, optimiser, self._late().init(jnp.zeros(())))
 
     def agent(self, state: State) -> AbstractAgent:
         """The other learner's."""
@@ -110,15 +111,19 @@ class RND(AbstractLearner[State]):
 
         (novelty, error), grads = jax.value_and_grad(loss, has_aux=True)(state.predictor)
         predictor, optimiser = descended(self._optimiser(), grads, state.optimiser, state.predictor)
-        errors = state.errors.seen(error.ravel(), jnp.ones(error.size))
-        reward = trajectory.next.reward + self.scale * error / errors.std
+        square, late = self._late().update((error**2).mean(), state.late)
+        novel = error / jnp.sqrt(jnp.maximum(cast(Array, square), 1e-12))
+        reward = trajectory.next.reward + self.scale * novel
         learner, metrics = self.learner.update(state.learner, paid(trajectory, reward), key=key)
-        state = State(learner, predictor, state.target, optimiser, errors)
+        state = State(learner, predictor, state.target, optimiser, late)
         return state, metrics | {"novelty": novelty}
 
     def score(self, state: State, trajectory: Trajectory) -> Report:
         """As the other learner has it, by the environment's rewards alone."""
         return self.learner.score(state.learner, trajectory)
+
+    def _late(self) -> optax.GradientTransformation:
+        return optax.ema(self.decay)
 
     def _optimiser(self) -> optax.GradientTransformation:
         return adam(self.learning_rate)

@@ -18,9 +18,11 @@ def weighed(
 
 
 def adam(rate: float, eps: float = 1e-8) -> optax.GradientTransformation:
-    """Adam whose moments are one vector. Small networks are dozens of arrays, and each that moves
-    alone is three kernels more and two arguments of a call: SAC's update of two layers of 256 takes
-    a twentieth longer so."""
+    """Adam whose moments are one vector.
+
+    Small networks are dozens of arrays, and each that moves alone is three kernels and two
+    arguments of a call more: a step of SAC with two layers of 256 took a twentieth longer.
+    """
     return optax.flatten(optax.adam(rate, eps=eps))
 
 

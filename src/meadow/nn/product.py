@@ -25,7 +25,8 @@ def product(
     comes out narrow, such as a policy's or a worth's last layer, column by column (256 rows of 64
     by 2: 29 us against 4); of others from what came in, turned around at first (256 rows of 64 by
     64: 37 us against 29; 256 rows of 256 by 256 would lose by it). Such derivatives are taken
-    backwards alone: `jax.jvp` is refused.
+    backwards alone: `jax.jvp` is refused. What few numbers become is added up one by one, in one
+    loop with the bias and the ReLU that follow (256 rows of 3 by 256: 26 us against 15).
     """
     rows = x.astype(weight.dtype)
     if x.ndim > 2:
