@@ -153,7 +153,11 @@ AGENTS: dict[str, tuple[str, Recipe]] = {
     ),
     "dqn-prioritised": (
         "DQN on a cart-pole: priorities and five steps.",
-        practised(DQN_SMALL, 30_000, Replay(50_000, length=5, selector=Prioritised(0.6, 0.4))),
+        practised(
+            dataclasses.replace(DQN_SMALL, learning_rate=1e-3),
+            30_000,
+            Replay(50_000, length=5, selector=Prioritised(0.6, 0.4)),
+        ),
     ),
     "c51": (
         "C51 on a cart-pole: a distribution over 51 returns.",
