@@ -214,14 +214,14 @@ def accel_weak() -> None:
 
 
 def parallel() -> None:
-    """Parallel PLR saves wall time: the same updates, no iteration without one."""
+    """Parallel PLR beside taking turns: the same updates, no iteration without one."""
     serial = lived(SMALL, plr(SMALL), 200, 50)
     at_once = lived(SMALL, plr(SMALL, parallel=True), 200, 50)
     ratio = float(serial["seconds"][-1, 0] / at_once["seconds"][-1, 0])
     gap = compare(at_once["random"][-1], serial["random"][-1])
     FIGURES.save(
         "parallel",
-        "Parallel PLR: the same updates in less time",
+        "Parallel PLR and taking turns: the same updates",
         {"parallel": at_once, "serial": serial},
         RATES,
         {
