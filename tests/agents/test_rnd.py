@@ -70,6 +70,7 @@ def test_the_other_learner_is_paid_for_errors_beside_late_ones(key):
             np.testing.assert_allclose(x, y, atol=1e-4, err_msg="it learnt from other rewards")
         assert eqx.tree_equal(state.target, before.target), "what is predicted never changes"
     assert found[2].mean() < found[0].mean(), "the prediction does not get better"
+    np.testing.assert_allclose(state.late.ema, square, rtol=1e-4)
 
 
 def test_it_acts_and_scores_as_the_other_learner(key):

@@ -63,7 +63,7 @@ class RND(AbstractLearner[State]):
         size: how many numbers are predicted.
         scale: of what is paid, in units of how large errors were of late.
         decay: of late, from one update to the next.
-        learning_rate: of Adam, for the predictor; less where a store draws windows many times.
+        learning_rate: of Adam, for the predictor.
 
     Raises:
         SpecError: networks with a memory.
