@@ -30,7 +30,7 @@ from meadow.recipes.agents import CRITICS, NORMED_POLICY, POLICY
 from meadow.replay.replay import Replay
 
 UPDATES, LOOKS = 10_000, 5
-FEW, LIVES = 4_000, 9
+FEW, LIVES, FEWER = 4_000, 9, 6_000
 NORMED = CriticPlan((64, 64), normed=True)
 LAST, ALL = slice(10_000, None), slice(None)
 IQL_, CRR_, BC_, TD3_ = (
@@ -57,19 +57,19 @@ def datasets(seeds: int = SEEDS, steps: int = 15_000, shown: int = AFRESH) -> li
 def learn(learner: AbstractLearner, rows: slice = ALL, shown: int = AFRESH) -> Curves:
     """Learn from some rows of each dataset: updates, greedy returns and seconds at each look."""
     found = datasets(shown=shown)
-    return learnt(learner, [data.part(rows.start, rows.stop) for data in found])
+    return learnt(learner, [data.part(rows.start, rows.stop) for data in found], UPDATES)
 
 
-def learnt(learner: AbstractLearner, datasets: list[Recorded]) -> Curves:
+def learnt(learner: AbstractLearner, datasets: list[Recorded], updates: int) -> Curves:
     """The same, from all of any datasets."""
-    found = [_learnt(learner, data) for data in datasets]
+    found = [_learnt(learner, data, updates) for data in datasets]
     print(type(learner).__name__, np.round([x[-1, 1] for x in found], 1), flush=True)
     curves = np.stack(found, axis=-1)
     names = ("updates", "return", "core_seconds")
     return {name: curves[:, i] for i, name in enumerate(names)}
 
 
-def _learnt(learner: AbstractLearner, data: Recorded) -> np.ndarray:
+def _learnt(learner: AbstractLearner, data: Recorded, updates: int) -> np.ndarray:
     """`[looks, 3]`."""
     experiment, begun = recipe("sac").experiment(), time.process_time()
     placement = Offline(learner, Replay(data.steps), 256, data)
@@ -82,9 +82,9 @@ def _learnt(learner: AbstractLearner, data: Recorded) -> np.ndarray:
 
     found = []
     for look in range(1, LOOKS + 1):
-        progress, _ = placement.run(progress, UPDATES // LOOKS)
+        progress, _ = placement.run(progress, updates // LOOKS)
         returns = float(judge(progress.learner, jr.key(look)))
-        found.append((look * UPDATES // LOOKS, returns, time.process_time() - begun))
+        found.append((look * updates // LOOKS, returns, time.process_time() - begun))
     return np.array(found)
 
 
@@ -131,15 +131,23 @@ def cql() -> None:
 def offline_ordering() -> None:
     """From SAC's first 4,000 steps, who judges what was done does better than who copies it."""
     few = datasets(LIVES, FEW)
-    runs = {name: learnt(learner, few) for name, learner in ORDER.items()}
+    runs = {name: learnt(learner, few, FEWER) for name, learner in ORDER.items()}
     claim = Claim("From SAC's first 4,000 steps judging beats copying", -350, PUBLISHED)
     ordered = all(a > b for a, b in itertools.pairwise(means(runs, claim)))
     show("offline_ordering", claim, runs, along="updates", **{" > ".join(runs): ordered})
 
 
-# Networks that are normed overfit so few steps less.
+# Networks that are normed overfit so few steps less, and in fewer updates. Most of the steps are bad:
+# IQL learns from the best of them, with what the paper has for mazes, where it is so, too.
 ORDER: Mapping[str, AbstractLearner] = {
-    "IQL": dataclasses.replace(IQL_, policy=NORMED_POLICY, critics=NORMED),
+    "IQL": dataclasses.replace(
+        IQL_,
+        policy=NORMED_POLICY,
+        critics=NORMED,
+        expectile=0.9,
+        sharpness=10.0,
+        updates=FEWER,
+    ),
     "CRR": dataclasses.replace(CRR_, policy=NORMED_POLICY, critics=NORMED),
     "TD3+BC": TD3_,
     "BC": dataclasses.replace(BC_, policy=NORMED_POLICY),

@@ -122,6 +122,13 @@ def density(p: Any, seen: np.ndarray, action: np.ndarray, unit: float = HALF) ->
     return (normal - np.log(1 - y**2) - math.log(unit)).sum(-1)
 
 
+def steady_density(p: Any, seen: np.ndarray, action: np.ndarray) -> np.ndarray:
+    far = (action - MIDDLE) / HALF - np.tanh(mlp(p.body, seen))
+    std = np.exp(np.clip(p.log_std, -5, 2))
+    each = -0.5 * (far / std) ** 2 - np.log(std * HALF) - 0.5 * math.log(2 * math.pi)
+    return each.sum(-1)
+
+
 def drawn(p: Any, seen: np.ndarray, key: jax.Array) -> np.ndarray:
     mean, std = spread(p, seen)
     return MIDDLE + HALF * np.tanh(mean + std * np.array(jr.normal(key, (BATCH, NUM)), np.float64))
@@ -174,7 +181,7 @@ def iql_losses(learner: IQL, state: Any, lived: Any) -> Losses:
         return float((each * lived.weight).mean())
 
     def policy(p: Any) -> float:
-        return -float((preferred * density(p, seen, done) * lived.weight).mean())
+        return -float((preferred * steady_density(p, seen, done) * lived.weight).mean())
 
     return {"value": expectile, "critics": critics, "policy": policy}
 
@@ -308,6 +315,22 @@ def test_the_expectile_is_asymmetric_and_its_half_is_a_mean():
     slope = lambda v, share: jax.grad(lambda v: expectile_loss(returns - v, share).sum())(v)  # noqa: E731
     assert float(slope(2.0, 0.5)) == pytest.approx(0.0, abs=1e-6), "One half is the mean."
     assert slope(2.0, 0.9) < 0, "More than that lies above it."
+
+
+def test_the_policy_of_iql_spreads_alike_everywhere_and_acts_within_the_box():
+    learner, key = LEARNERS["iql"], jr.split(KEY, 500)
+    state = begun(learner)
+    wide = eqx.tree_at(lambda s: s.networks.policy.log_std, state, jnp.array([-9.0, 5.0]))
+    options = wide.networks.policy(WINDOWS.timestep)
+    std = np.broadcast_to([HALF * math.exp(-5), HALF * math.exp(2)], options.mean.shape)
+    np.testing.assert_allclose(jnp.exp(options.log_std), std, rtol=1e-5)
+    agent, seen = learner.agent(wide), jax.tree.map(lambda x: x[0, 0], WINDOWS.timestep)
+    acts = jax.vmap(lambda key: agent.act((), seen, key=key)[1])(key)
+    assert (acts.min(0)[1], acts.max(0)[1]) == (BOX.low, BOX.high), "Cut where it strays."
+    likeliest = dataclasses.replace(agent, greedy=True).act((), seen, key=KEY)[1]
+    np.testing.assert_array_equal(likeliest, options.mean[0, 0])
+    with pytest.raises(SpecError, match=r"\(bc, crr\) mix policies, got parts=2"):
+        dataclasses.replace(learner, policy=PolicyPlan(parts=2)).init(EXAMPLE, BOX, key=KEY)
 
 
 def test_preferences_are_capped_and_never_infinite():

@@ -7,8 +7,7 @@
 **return** runs over a window, but not past the end of an episode.
 **time limits** the value of a truncated episode's true final observation follows; of a terminated
   one nothing.
-**differs from the paper in** one update of all networks from the same parameters; a squashed normal
-  policy, whose spread depends on what is seen.
+**differs from the paper in** one update of all networks from the same parameters.
 **reference** Kostrikov et al., Offline Reinforcement Learning with Implicit Q-Learning, 2022.
 """
 
@@ -21,7 +20,7 @@ import jax.random as jr
 import optax
 from jaxtyping import Array, Float, Key, PyTree
 
-from meadow.agents.sac import Actor
+from meadow.agents.mpo import Actor
 from meadow.core.errors import SpecError
 from meadow.core.learner import AbstractLearner
 from meadow.core.report import Report
@@ -30,7 +29,7 @@ from meadow.core.timestep import TimeStep
 from meadow.core.trajectory import Trajectory
 from meadow.nn.critic import CriticPlan, Critics, Lesson, critics_loss, least
 from meadow.nn.descent import adam, descended, followed, weighed
-from meadow.nn.policy import MixturePolicy, PolicyPlan, StochasticPolicy
+from meadow.nn.policy import PolicyPlan, SteadyPolicy
 from meadow.nn.preference import preference
 from meadow.nn.state_value import StateValue, expectile_loss, state_value
 from meadow.nn.worth import Scalar
@@ -43,7 +42,7 @@ _WORTH = Scalar()
 class Networks(NamedTuple):
     """What descends."""
 
-    policy: StochasticPolicy | MixturePolicy
+    policy: SteadyPolicy
     value: StateValue
     critics: Critics
 
@@ -96,7 +95,7 @@ class IQL(AbstractLearner[State]):
         """
         keys = jr.split(key, 3)
         networks = Networks(
-            self.policy.cloning(timestep.observation, action_spec, key=keys[0]),
+            self.policy.steady(timestep.observation, action_spec, key=keys[0]),
             state_value(self.critics, timestep.observation, key=keys[1]),
             self.critics.build(timestep.observation, action_spec, key=keys[2]),
         )
@@ -104,7 +103,7 @@ class IQL(AbstractLearner[State]):
         return State(networks, target, self._optimiser().init(cast(Any, networks)))
 
     def agent(self, state: State) -> Actor:
-        """The policy as it is now, sampling its actions."""
+        """The policy as it is now, drawing its actions."""
         return Actor(state.networks.policy)
 
     def update(

@@ -19,6 +19,7 @@ from meadow.nn.mlp import MLP
 from meadow.nn.plan import check_precision
 
 _NARROWEST, _WIDEST = -20.0, 2.0
+_STEADIEST = -5.0  # log deviation of a steady policy, in units of half the box
 _SPREAD, _LEAST = 0.5, 1e-4  # of a normal policy at first and at last, in units of half the box
 
 
@@ -102,6 +103,30 @@ class NormalPolicy(eqx.Module):
         return Normal(placed(self.box, mean), jnp.log(std))
 
 
+class SteadyPolicy(eqx.Module):
+    """A normal distribution about a point of the box, for whatever is seen; its spread is one that
+    is learnt for all. It has no bounds, as that of `NormalPolicy`.
+
+    Attributes:
+        log_std: in units of half the box.
+        sees: names of the parts of an observation that it is shown; None for all.
+
+    References: the code of Kostrikov et al., Implicit Q-Learning, 2022.
+    """
+
+    body: MLP
+    log_std: Float[Array, "num"]
+    box: Box
+    sees: tuple[str, ...] | None = eqx.field(static=True, default=None)
+
+    def __call__(self, timestep: TimeStep) -> Normal:
+        """What may be done. At first its deviation is half the box."""
+        x = numbers(timestep.observation, timestep.reward.ndim, self.sees)
+        mean = placed(self.box, jnp.tanh(self.body(x)))
+        log_std = jnp.clip(self.log_std, _STEADIEST, _WIDEST) + math.log(half(self.box))
+        return Normal(mean, jnp.broadcast_to(log_std, mean.shape))
+
+
 class PolicyPlan(eqx.Module):
     """The sizes of a policy.
 
@@ -110,7 +135,7 @@ class PolicyPlan(eqx.Module):
         normed: whether the first layer is (`meadow.nn.mlp`).
         sees: names of the parts of an observation that it is shown; None for all.
         parts: how many squashed normals are mixed, of a policy that clones what was done in several
-            ways (bc, crr, iql); others have one.
+            ways (bc, crr); others have one.
         precision: of hidden layers (`meadow.nn.mlp`).
 
     Raises:
@@ -172,11 +197,19 @@ class PolicyPlan(eqx.Module):
         box = self._box(action_spec)
         return NormalPolicy(self._body(observation, 2 * box.shape[0], key), box, self.sees)
 
+    def steady(
+        self, observation: PyTree, action_spec: ActionSpec, *, key: Key[Array, ""]
+    ) -> SteadyPolicy:
+        """A policy with fresh parameters, about the middle everywhere; see `deterministic`."""
+        box = self._box(action_spec)
+        body = self._body(observation, box.shape[0], key)
+        return SteadyPolicy(body, jnp.zeros(box.shape), box, self.sees)
+
     def _box(self, action_spec: ActionSpec) -> Box:
         """Of a policy that mixes nothing."""
         if self.parts > 1:
             raise SpecError(
-                f"Only learners that clone what was done (bc, crr, iql) mix policies, got parts="
+                f"Only learners that clone what was done (bc, crr) mix policies, got parts="
                 f"{self.parts}: no gradient says which part to draw from. Write parts=1."
             )
         return vectors(action_spec)
