@@ -137,8 +137,8 @@ def offline_ordering() -> None:
     show("offline_ordering", claim, runs, along="updates", **{" > ".join(runs): ordered})
 
 
-# Networks that are normed overfit so few steps less, and in fewer updates. Most of the steps are bad:
-# IQL learns from the best of them, with what the paper has for mazes, where it is so, too.
+# Networks that are normed overfit so few steps less, and so do fewer updates. Most steps are bad:
+# IQL learns from the best of them, with what its paper has for mazes, where that is so, too.
 ORDER: Mapping[str, AbstractLearner] = {
     "IQL": dataclasses.replace(
         IQL_,

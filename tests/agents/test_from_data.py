@@ -329,8 +329,6 @@ def test_the_policy_of_iql_spreads_alike_everywhere_and_acts_within_the_box():
     assert (acts.min(0)[1], acts.max(0)[1]) == (BOX.low, BOX.high), "Cut where it strays."
     likeliest = dataclasses.replace(agent, greedy=True).act((), seen, key=KEY)[1]
     np.testing.assert_array_equal(likeliest, options.mean[0, 0])
-    with pytest.raises(SpecError, match=r"\(bc, crr\) mix policies, got parts=2"):
-        dataclasses.replace(learner, policy=PolicyPlan(parts=2)).init(EXAMPLE, BOX, key=KEY)
 
 
 def test_preferences_are_capped_and_never_infinite():

@@ -29,7 +29,7 @@ from meadow.core.timestep import TimeStep
 from meadow.core.trajectory import Trajectory
 from meadow.nn.critic import CriticPlan, Critics, Lesson, critics_loss, least
 from meadow.nn.descent import adam, descended, followed, weighed
-from meadow.nn.policy import PolicyPlan, SteadyPolicy
+from meadow.nn.policy import MixturePolicy, PolicyPlan, SteadyPolicy
 from meadow.nn.preference import preference
 from meadow.nn.state_value import StateValue, expectile_loss, state_value
 from meadow.nn.worth import Scalar
@@ -42,7 +42,7 @@ _WORTH = Scalar()
 class Networks(NamedTuple):
     """What descends."""
 
-    policy: SteadyPolicy
+    policy: SteadyPolicy | MixturePolicy
     value: StateValue
     critics: Critics
 
@@ -59,7 +59,8 @@ class IQL(AbstractLearner[State]):
     """The learner.
 
     Attributes:
-        policy, critics: their sizes; the value is as large as one critic.
+        policy, critics: their sizes; the value is as large as one critic. The paper's
+            policy has one part.
         gamma: discount of the learner, multiplied with the environment's.
         expectile: of what actions that were done are worth; one half for their mean, towards 1 for
             the best of them.

@@ -42,7 +42,7 @@ from meadow.nn.box import half
 from meadow.nn.critic import CriticPlan, Critics, Lesson, critics_loss, least
 from meadow.nn.descent import adam, copied, descended, weighed
 from meadow.nn.distribution import Normal
-from meadow.nn.policy import NormalPolicy, PolicyPlan, SteadyPolicy
+from meadow.nn.policy import MixturePolicy, NormalPolicy, PolicyPlan, SteadyPolicy
 from meadow.nn.worth import AbstractWorth, Scalar
 from meadow.returns import joined
 
@@ -50,7 +50,7 @@ from meadow.returns import joined
 class Actor(AbstractAgent[tuple[()]]):
     """Draws from its policy, or takes its mean where `greedy`, cut to the box."""
 
-    policy: NormalPolicy | SteadyPolicy
+    policy: NormalPolicy | SteadyPolicy | MixturePolicy
     greedy: bool = eqx.field(static=True, default=False)
 
     def init_memory(self) -> tuple[()]:

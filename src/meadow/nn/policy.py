@@ -135,7 +135,7 @@ class PolicyPlan(eqx.Module):
         normed: whether the first layer is (`meadow.nn.mlp`).
         sees: names of the parts of an observation that it is shown; None for all.
         parts: how many squashed normals are mixed, of a policy that clones what was done in several
-            ways (bc, crr); others have one.
+            ways (bc, crr, iql); others have one.
         precision: of hidden layers (`meadow.nn.mlp`).
 
     Raises:
@@ -182,13 +182,7 @@ class PolicyPlan(eqx.Module):
         """A policy that learns from densities alone: `stochastic`, or so many of them mixed."""
         if self.parts == 1:
             return self.stochastic(observation, action_spec, key=key)
-        box = vectors(action_spec)
-        key_body, key_start = jr.split(key)
-        body = self._body(observation, self.parts * (1 + 2 * box.shape[0]), key_body)
-        # All alike they would stay alike.
-        start = 0.1 * jr.normal(key_start, body.layers[-1].bias.shape)
-        body = eqx.tree_at(lambda b: b.layers[-1].bias, body, start)
-        return MixturePolicy(body, box, self.parts, self.sees)
+        return self._mixture(observation, action_spec, key)
 
     def normal(
         self, observation: PyTree, action_spec: ActionSpec, *, key: Key[Array, ""]
@@ -199,17 +193,32 @@ class PolicyPlan(eqx.Module):
 
     def steady(
         self, observation: PyTree, action_spec: ActionSpec, *, key: Key[Array, ""]
-    ) -> SteadyPolicy:
-        """A policy with fresh parameters, about the middle everywhere; see `deterministic`."""
-        box = self._box(action_spec)
+    ) -> SteadyPolicy | MixturePolicy:
+        """A policy with fresh parameters, about the middle everywhere and everywhere as wide; or so
+        many squashed normals mixed; see `deterministic`."""
+        if self.parts > 1:
+            return self._mixture(observation, action_spec, key)
+        box = vectors(action_spec)
         body = self._body(observation, box.shape[0], key)
         return SteadyPolicy(body, jnp.zeros(box.shape), box, self.sees)
+
+    def _mixture(
+        self, observation: PyTree, action_spec: ActionSpec, key: Key[Array, ""]
+    ) -> MixturePolicy:
+        """Of several parts."""
+        box = vectors(action_spec)
+        key_body, key_start = jr.split(key)
+        body = self._body(observation, self.parts * (1 + 2 * box.shape[0]), key_body)
+        # All alike they would stay alike.
+        start = 0.1 * jr.normal(key_start, body.layers[-1].bias.shape)
+        body = eqx.tree_at(lambda b: b.layers[-1].bias, body, start)
+        return MixturePolicy(body, box, self.parts, self.sees)
 
     def _box(self, action_spec: ActionSpec) -> Box:
         """Of a policy that mixes nothing."""
         if self.parts > 1:
             raise SpecError(
-                f"Only learners that clone what was done (bc, crr) mix policies, got parts="
+                f"Only learners that clone what was done (bc, crr, iql) mix policies, got parts="
                 f"{self.parts}: no gradient says which part to draw from. Write parts=1."
             )
         return vectors(action_spec)
