@@ -59,8 +59,8 @@ class IQL(AbstractLearner[State]):
     """The learner.
 
     Attributes:
-        policy, critics: their sizes; the value is as large as one critic. The paper's
-            policy has one part.
+        policy, critics: their sizes; the value is as large as one critic. The paper's policy has
+            one part.
         gamma: discount of the learner, multiplied with the environment's.
         expectile: of what actions that were done are worth; one half for their mean, towards 1 for
             the best of them.
