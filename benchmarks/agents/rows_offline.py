@@ -29,8 +29,8 @@ from meadow.nn.critic import CriticPlan
 from meadow.recipes.agents import CRITICS, NORMED_POLICY, POLICY
 from meadow.replay.replay import Replay
 
-UPDATES, LOOKS = 10_000, 5
-FEW, LIVES, FEWER = 4_000, 9, 6_000
+UPDATES, FEWER, LOOKS = 10_000, 6_000, 5
+FEW, LIVES = 4_000, 9
 NORMED = CriticPlan((64, 64), normed=True)
 LAST, ALL = slice(10_000, None), slice(None)
 IQL_, CRR_, BC_, TD3_ = (
